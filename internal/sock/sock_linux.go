@@ -17,11 +17,20 @@ type Options struct {
 	Device string     // bind to this interface (SO_BINDTODEVICE)
 	Mark   uint32     // firewall mark (SO_MARK; needs CAP_NET_ADMIN or CAP_NET_RAW)
 	Source netip.Addr // local address
+	NetNS  int        // descriptor of a network namespace; 0 is the caller's
 }
 
 // Open opens a non-blocking, close-on-exec socket of the family of dst's
 // address, applies the options and binds it to the source, if any.
-func Open(dst netip.Addr, typ, proto int, o Options) (int, error) {
+func Open(dst netip.Addr, typ, proto int, o Options) (fd int, err error) {
+	err = InNamespace(o.NetNS, func() (err error) {
+		fd, err = o.open(dst, typ, proto)
+		return err
+	})
+	return fd, err
+}
+
+func (o Options) open(dst netip.Addr, typ, proto int) (int, error) {
 	fd, err := unix.Socket(Family(dst), typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
 	if err != nil {
 		return -1, err
