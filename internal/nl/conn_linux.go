@@ -1,0 +1,303 @@
+package nl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/netsonde/netsonde/internal/operr"
+)
+
+const (
+	// bufferSize is the largest datagram that the kernel makes for a dump, as
+	// long as no single message is longer; a larger buffer gains nothing.
+	bufferSize = 32 << 10
+	// maxDatagram bounds what a message may make the buffer grow to.
+	maxDatagram = 64 << 20
+)
+
+// Conn is a netlink socket for one dump or request at a time.
+type Conn struct {
+	cfg      Config
+	t        transport
+	buf      []byte
+	broken   error    // an answer was left half read: only Close is left
+	warnings []string // words that came with success
+}
+
+// transport is the socket, so that tests can put a kernel of their own here.
+type transport interface {
+	send(m Message) (seq uint32, err error)
+	// recv waits for a datagram. With peek it stays queued. n is its whole
+	// length, however short b is; from is the sender's port, 0 the kernel.
+	recv(b []byte, peek bool) (n int, from uint32, err error)
+	interrupt() // makes a waiting recv, and every later one, fail
+	close() error
+}
+
+// Dial opens a socket.
+func Dial(cfg Config) (*Conn, error) {
+	c, err := netlink.Dial(cfg.Family, &netlink.Config{NetNS: cfg.NetNS, Strict: true})
+	if errors.Is(err, unix.ENOPROTOOPT) {
+		// Before Linux 4.20 there is no strict check: filters of a dump are then
+		// hints, which is why callers look at what they get.
+		c, err = netlink.Dial(cfg.Family, &netlink.Config{NetNS: cfg.NetNS})
+	}
+	if err != nil {
+		if cfg.NetNS != 0 {
+			err = operr.Need(err, "CAP_SYS_ADMIN to enter a network namespace")
+		}
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	// Without the echo of the request an acknowledgement is short. Kernels
+	// before 4.3 refuse and echo.
+	_ = c.SetOption(netlink.CapAcknowledge, true)
+	raw, err := c.SyscallConn()
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	return newConn(cfg, newSocket(c, raw)), nil
+}
+
+func newConn(cfg Config, t transport) *Conn {
+	return &Conn{cfg: cfg, t: t, buf: make([]byte, bufferSize)}
+}
+
+// Close releases the socket.
+func (c *Conn) Close() error { return c.t.close() }
+
+// Warnings returns what the kernel said along with success, such as about
+// deprecated requests.
+func (c *Conn) Warnings() []string { return c.warnings }
+
+// Dump asks for a table and calls fn for every entry, read again when it was
+// interrupted, [Config.Tries] times in all. fn's error ends it.
+func (c *Conn) Dump(ctx context.Context, m Message, fn func(typ uint16, body []byte) error) error {
+	m.Flags |= flagDump
+	for try := range c.cfg.tries() {
+		if try > 0 && c.cfg.Restart != nil {
+			c.cfg.Restart()
+		}
+		interrupted, err := c.exchange(ctx, m, false, fn)
+		if err != nil || !interrupted {
+			return err
+		}
+	}
+	return ErrInterrupted
+}
+
+// Request asks a question that has one answer and calls fn with it.
+func (c *Conn) Request(ctx context.Context, m Message, fn func(typ uint16, body []byte) error) error {
+	_, err := c.exchange(ctx, m, true, fn)
+	return err
+}
+
+// exchange sends m and reads the answer, under ctx.
+func (c *Conn) exchange(ctx context.Context, m Message, one bool, fn func(uint16, []byte) error) (interrupted bool, err error) {
+	if c.broken != nil {
+		return false, c.broken
+	}
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	defer c.watch(ctx)()
+	m.Flags |= flagRequest
+	seq, err := c.t.send(m)
+	if err == nil {
+		interrupted, err = c.answer(ctx, seq, one, fn)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+		c.broken = err
+	}
+	return interrupted, err
+}
+
+// watch interrupts the socket when ctx ends. The function that it returns ends
+// the watch and waits for it.
+func (c *Conn) watch(ctx context.Context) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(done)
+		c.t.interrupt()
+	})
+	return func() {
+		if !cancel() {
+			<-done
+		}
+	}
+}
+
+// answer reads datagrams until the one that ends the answer.
+func (c *Conn) answer(ctx context.Context, seq uint32, one bool, fn func(uint16, []byte) error) (interrupted bool, err error) {
+	for {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+		b, err := c.datagram()
+		if err != nil {
+			c.broken = err
+			return false, err
+		}
+		end, intr, err := c.messages(b, seq, one, fn)
+		interrupted = interrupted || intr
+		if end || err != nil {
+			return interrupted, err
+		}
+	}
+}
+
+// messages walks over one datagram.
+func (c *Conn) messages(b []byte, seq uint32, one bool, fn func(uint16, []byte) error) (end, interrupted bool, err error) {
+	for len(b) > 0 {
+		h, body, rest, err := next(b)
+		if err != nil {
+			c.broken = err
+			return true, interrupted, err
+		}
+		b = rest
+		if h.Seq != seq {
+			continue // left from an earlier question
+		}
+		interrupted = interrupted || h.Flags&flagDumpIntr != 0
+		switch h.Type {
+		case typeNoop:
+		case typeError, typeDone:
+			warning, err := parseStatus(h, body)
+			if warning != "" {
+				c.warnings = append(c.warnings, warning)
+			}
+			return true, interrupted, err
+		case typeOverrun:
+			c.broken = unix.ENOBUFS
+			return true, interrupted, unix.ENOBUFS
+		default:
+			if err := fn(h.Type, body); err != nil {
+				c.broken = errors.New("an earlier answer was not read to its end")
+				return true, interrupted, err
+			}
+			if one {
+				return true, interrupted, nil
+			}
+		}
+	}
+	return false, interrupted, nil
+}
+
+// datagram returns the next whole datagram that the kernel sent; it is valid
+// until the next call. Looking at the length first costs one system call for
+// 32 KiB and makes it impossible to cut one.
+func (c *Conn) datagram() ([]byte, error) {
+	for {
+		n, from, err := c.t.recv(nil, true)
+		if err != nil {
+			return nil, err
+		}
+		if n > len(c.buf) && from == 0 {
+			if n > maxDatagram {
+				return nil, fmt.Errorf("datagram of %d bytes: %w", n, unix.EMSGSIZE)
+			}
+			c.buf = make([]byte, n)
+		}
+		n, from, err = c.t.recv(c.buf, false)
+		switch {
+		case err != nil:
+			return nil, err
+		case from != 0:
+			continue // any process may write to our port
+		case n > len(c.buf):
+			return nil, fmt.Errorf("datagram of %d bytes cut to %d: %w", n, len(c.buf), unix.EMSGSIZE)
+		}
+		return c.buf[:n], nil
+	}
+}
+
+// Dump opens a socket, dumps and closes it.
+func Dump(ctx context.Context, cfg Config, m Message, fn func(typ uint16, body []byte) error) error {
+	c, err := Dial(cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Dump(ctx, m, fn)
+}
+
+// Request opens a socket, asks and closes it.
+func Request(ctx context.Context, cfg Config, m Message, fn func(typ uint16, body []byte) error) error {
+	c, err := Dial(cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Request(ctx, m, fn)
+}
+
+// socket is the kernel's transport.
+type socket struct {
+	c   *netlink.Conn
+	raw syscall.RawConn
+
+	// The argument and results of one call of read, and read as a function,
+	// made once so that receiving does not allocate.
+	buf    []byte
+	flags  int
+	n      int
+	from   uint32
+	err    error
+	readFn func(fd uintptr) bool
+}
+
+func newSocket(c *netlink.Conn, raw syscall.RawConn) *socket {
+	s := &socket{c: c, raw: raw}
+	s.readFn = s.read
+	return s
+}
+
+func (s *socket) send(m Message) (uint32, error) {
+	sent, err := s.c.Send(netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(m.Type), Flags: netlink.HeaderFlags(m.Flags)},
+		Data:   m.Body,
+	})
+	return sent.Header.Sequence, err
+}
+
+func (s *socket) recv(b []byte, peek bool) (int, uint32, error) {
+	s.buf, s.flags = b, unix.MSG_TRUNC // tells the whole length
+	if peek {
+		s.flags |= unix.MSG_PEEK
+	}
+	err := s.raw.Read(s.readFn)
+	s.buf = nil
+	if err == nil {
+		err = s.err
+	}
+	return s.n, s.from, err
+}
+
+func (s *socket) read(fd uintptr) bool {
+	for {
+		var from unix.Sockaddr
+		s.n, _, _, from, s.err = unix.Recvmsg(int(fd), s.buf, nil, s.flags)
+		if s.err == unix.EINTR {
+			continue
+		}
+		s.from = ^uint32(0) // not the kernel, as long as nothing says so
+		if sa, ok := from.(*unix.SockaddrNetlink); ok {
+			s.from = sa.Pid
+		}
+		return s.err != unix.EAGAIN
+	}
+}
+
+func (s *socket) interrupt() { s.c.SetReadDeadline(time.Unix(1, 0)) }
+
+func (s *socket) close() error { return s.c.Close() }

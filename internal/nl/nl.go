@@ -1,0 +1,87 @@
+// Package nl is the one netlink loop of the house (netlink(7), rtnetlink(7),
+// sock_diag(7)). It dials through mdlayher/netlink and receives on its own, into
+// one buffer that is used again, because a caller must be able to trust what it
+// gets: a dump that the kernel marks as interrupted is never passed off as
+// consistent, not even when only its last message says so; a datagram is never
+// cut; who sent it is checked; and what the kernel has to say about an error
+// is kept.
+//
+// A [Conn] belongs to one goroutine. Bodies given to callbacks are valid only
+// during the call. What parses is pure and compiles everywhere; [Dial] needs Linux.
+package nl
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// ErrInterrupted says that the kernel's table changed while it was being read,
+// at every attempt: what was delivered by the last one may miss entries, hold
+// some twice, or mix old and new (NLM_F_DUMP_INTR).
+var ErrInterrupted = errors.New("table changed while it was read")
+
+// ErrMalformed says that bytes are not netlink messages or attributes.
+var ErrMalformed = errors.New("malformed netlink message")
+
+// Config says where and how to ask.
+type Config struct {
+	Family int // NETLINK_ROUTE (0), NETLINK_SOCK_DIAG (4), …
+	NetNS  int // descriptor of a network namespace; 0: that of the calling thread
+
+	// Tries is how often an interrupted dump is read before ErrInterrupted is
+	// returned. 0: 4. One that streams what it gets should say 1.
+	Tries int
+	// Restart is called before a dump is read again: throw away what has been
+	// collected. Nil where nothing is.
+	Restart func()
+}
+
+const defaultTries = 4
+
+func (c *Config) tries() int {
+	if c.Tries <= 0 {
+		return defaultTries
+	}
+	return c.Tries
+}
+
+// Message is a request: the type, flags beyond NLM_F_REQUEST (and NLM_F_DUMP,
+// which Dump adds), and what follows the netlink header.
+type Message struct {
+	Type  uint16
+	Flags uint16
+	Body  []byte
+}
+
+// KernelError is an error that the kernel answered, with its extended
+// acknowledgement where it gave one (linux/netlink.h, enum nlmsgerr_attrs).
+type KernelError struct {
+	Errno   syscall.Errno
+	Message string // the kernel's words, often empty
+	// Offset is where in the request, its header included, the offending
+	// attribute begins; 0 is not told.
+	Offset uint32
+	// MissingType is the attribute that the request lacks, inside the one that
+	// begins at MissingNest (0: at top level); only where HasMissing.
+	MissingType, MissingNest uint32
+	HasMissing               bool
+}
+
+// Error returns the errno's text and the kernel's words.
+func (e *KernelError) Error() string {
+	s := e.Errno.Error()
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	if e.Offset != 0 {
+		s += fmt.Sprintf(" (request offset %d)", e.Offset)
+	}
+	if e.HasMissing {
+		s += fmt.Sprintf(" (missing attribute %d)", e.MissingType)
+	}
+	return s
+}
+
+// Unwrap returns the errno.
+func (e *KernelError) Unwrap() error { return e.Errno }
