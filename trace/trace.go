@@ -1,0 +1,284 @@
+// Package trace finds the routers between this host and a target, and which of
+// them stops a packet, as traceroute and tcptraceroute do, without root.
+//
+// A packet leaves with a TTL (IPv6: hop limit) of n, the n-th router finds the
+// TTL used up and tells so with an ICMP time exceeded message (RFC 792, RFC
+// 4443). Linux hands such messages to the sending socket through its error
+// queue (ip(7), IP_RECVERR; ipv6(7), IPV6_RECVERR), which needs no privilege:
+// [UDP] sends datagrams to a port where nobody listens, [TCP] opens
+// connections with a non-blocking connect(2) and resets those that open. TCP
+// needs Linux 5.8. Both need no capability; only Mark and NetNS do.
+//
+// All TTLs are in flight together. Sending begins at FirstTTL and may run at
+// most MaxSilent hops ahead of the last one that answered, so that a dead path
+// costs few packets and the time of one probe. A hop that stays silent while
+// a later one answers is asked once more. The trace is over as soon as the
+// target and all hops before it have answered; silent hops before it are given
+// the greater of 300 ms and three times the largest round trip more. A path
+// that never reaches its target waits the whole Timeout, since the router in
+// front of a host that is switched off takes three seconds (RFC 4861, and
+// mcast_solicit in arp(7)) to say so.
+//
+// # What is constant in a flow
+//
+// Routers that share traffic over several paths choose by addresses and often
+// by ports too. UDP probes of one trace share addresses, both ports and the
+// IPv6 flow label: one flow, one path (FlowConstant). They are told apart by
+// their payload as quoted in the answer. When a router quotes so little (the
+// eight bytes that RFC 792 asks for) that the payload is missing, or the
+// target answers with data, the probes not yet answered are sent again from a
+// socket, and thus a source port, of their own (FlowPerProbe). TCP probes
+// always have a source port of their own, since two connections cannot share
+// all four numbers; addresses, target port and flow label (0) are constant.
+//
+// # Results
+//
+// Silence, refusals and a target that is not reached are data of a [Path]. An
+// error means that the trace could not be made: a bad option, a refused socket
+// or a context that ended; the Path then holds what was learned until then. A
+// probe that this host itself did not let out is [OutcomeNotSent], never
+// silence.
+package trace
+
+import (
+	"context"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/netsonde/netsonde/internal/enum"
+	"github.com/netsonde/netsonde/internal/icmperr"
+	"github.com/netsonde/netsonde/internal/operr"
+)
+
+// Tracer finds the path to a target. [UDP] and [TCP] are Tracers; they hold no
+// state and are safe for concurrent use.
+type Tracer interface {
+	Trace(ctx context.Context, dst netip.Addr) (Path, error)
+}
+
+// OpError is the error of this package's functions; it unwraps to errnos,
+// [os.ErrPermission] and [errors.ErrUnsupported].
+type OpError = operr.Error
+
+// ICMPError is an ICMP or ICMPv6 error message about a probe.
+type ICMPError = icmperr.Error
+
+// Options are what every tracer can be told. The zero value of each field
+// means the default given.
+type Options struct {
+	// Port is the target port, default 33434 for UDP and 80 for TCP.
+	Port uint16
+	// FirstTTL and MaxTTL bound the TTLs probed, 1 to 255, default 1 and 30.
+	FirstTTL, MaxTTL int
+	// Queries is the number of probes a TTL, 1 to 10, default 1. With one, a
+	// hop that is silent while a later one answers gets a second.
+	Queries int
+	// Timeout is how long a probe may stay unanswered while the target has
+	// not answered either, default 3.3 s. Less than 3.1 s loses the news that
+	// the last router cannot reach the target.
+	Timeout time.Duration
+	// MaxSilent is how many hops beyond the last one that answered are tried,
+	// default 10. Negative: up to MaxTTL, all at once.
+	MaxSilent int
+	// Rate is the number of probes a second. Default: one a millisecond, and
+	// the next one at once when all before it have been answered.
+	Rate float64
+
+	Device string     // send through this interface (SO_BINDTODEVICE)
+	Mark   uint32     // firewall mark (SO_MARK; needs CAP_NET_ADMIN or CAP_NET_RAW)
+	Source netip.Addr // local address; default: the kernel's choice
+	NetNS  int        // descriptor of a network namespace (needs CAP_SYS_ADMIN); 0: the caller's
+}
+
+// UDP traces with datagrams to one port. Where something listens on it the
+// answer, if any, counts as the target's.
+type UDP struct{ Options }
+
+// Trace finds the path to dst. It needs no capability.
+func (u UDP) Trace(ctx context.Context, dst netip.Addr) (Path, error) {
+	return trace(ctx, MethodUDP, dst, u.Options)
+}
+
+// TCP traces with connection attempts to one port, as tcptraceroute does.
+// Connections that open are reset at once. The kernel repeats a SYN that is
+// not answered within a second; repeats are counted in Path.Packets.
+type TCP struct{ Options }
+
+// Trace finds the path to dst. It needs no capability, and Linux 5.8.
+func (t TCP) Trace(ctx context.Context, dst netip.Addr) (Path, error) {
+	return trace(ctx, MethodTCP, dst, t.Options)
+}
+
+// Path is the result of a trace.
+type Path struct {
+	Target  netip.Addr    `json:"target"`
+	Method  Method        `json:"method"`
+	Port    uint16        `json:"port,omitzero"`
+	Source  netip.Addr    `json:"source,omitzero"` // local address of the probes, if any could be sent
+	Hops    []Hop         `json:"hops"`            // by TTL from FirstTTL on, silent ones too, up to the end of the path
+	Reached bool          `json:"reached"`         // the target's address answered; a reset may be forged, see Refused
+	End     End           `json:"end"`             // why the trace ended
+	Flow    Flow          `json:"flow"`
+	Packets int           `json:"packets"` // sent, repeats and TTLs beyond the last of Hops included
+	Started time.Time     `json:"started"`
+	Elapsed time.Duration `json:"elapsed_ns"`
+}
+
+// Hop is what one TTL gave.
+type Hop struct {
+	TTL     int     `json:"ttl"`
+	Replies []Reply `json:"replies"` // one a probe, in the order sent
+}
+
+// Reply is what became of one probe.
+type Reply struct {
+	Outcome Outcome    `json:"outcome"`
+	From    netip.Addr `json:"from,omitzero"` // who answered; for OutcomeRefused what the reset pretends
+	// RTT is the time from sending to the answer. With Retransmits it is
+	// measured from the first SYN, and only an upper bound.
+	RTT         time.Duration `json:"rtt_ns,omitzero"`
+	Stamp       StampSource   `json:"stamp,omitzero"`       // clock of the answer's arrival
+	ICMP        *ICMPError    `json:"icmp,omitzero"`        // the answer, when it is an ICMP message
+	ReplyTTL    int           `json:"reply_ttl,omitzero"`   // TTL of the answer as it arrived; 0 is not known
+	Retransmits int           `json:"retransmits,omitzero"` // SYNs that the kernel repeated before the answer
+	Errno       syscall.Errno `json:"errno,omitzero"`       // OutcomeNotSent: the kernel's reason
+	Err         string        `json:"err,omitzero"`         // OutcomeNotSent: the same in words
+}
+
+// Outcome says what became of a probe.
+type Outcome uint8
+
+// The outcomes of a probe.
+const (
+	OutcomeSilent          Outcome = iota // no answer in time
+	OutcomeTimeExceeded                   // a router: the TTL ran out here
+	OutcomeUnreachable                    // a refusal by ICMP, see Reply.ICMP.Kind
+	OutcomePortUnreachable                // UDP: the target says that nobody listens
+	OutcomeOpen                           // TCP: SYN-ACK; UDP: data came back
+	OutcomeRefused                        // TCP: RST
+	OutcomeNotSent                        // this host did not let the probe out, see Reply.Errno
+)
+
+var outcomeNames = []string{
+	"silent", "time_exceeded", "unreachable", "port_unreachable", "open", "refused", "not_sent",
+}
+
+// String returns the word, such as "time_exceeded".
+func (o Outcome) String() string { return enum.String(outcomeNames, "outcome", o) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (o *Outcome) UnmarshalText(b []byte) (err error) {
+	*o, err = enum.Parse[Outcome](outcomeNames, "outcome", b)
+	return err
+}
+
+// answered reports whether something came back from the network.
+func (o Outcome) answered() bool { return o != OutcomeSilent && o != OutcomeNotSent }
+
+// final reports whether the path ends at a hop with this outcome.
+func (o Outcome) final() bool { return o.answered() && o != OutcomeTimeExceeded }
+
+// End says why a trace ended.
+type End uint8
+
+// The ends of a trace.
+const (
+	EndUnknown     End = iota // the context ended first
+	EndReached                // the target answered
+	EndUnreachable            // somebody on the way refused by ICMP
+	EndLoop                   // the packets go round, see Path.Loop
+	EndSilent                 // MaxSilent hops in a row did not answer
+	EndMaxTTL                 // MaxTTL was probed and the target was not there
+	EndNotSent                // this host did not let the probes out
+)
+
+var endNames = []string{"unknown", "reached", "unreachable", "loop", "silent", "max_ttl", "not_sent"}
+
+// String returns the word, such as "max_ttl".
+func (e End) String() string { return enum.String(endNames, "end", e) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (e End) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (e *End) UnmarshalText(b []byte) (err error) {
+	*e, err = enum.Parse[End](endNames, "end", b)
+	return err
+}
+
+// Method is the kind of packet that probes.
+type Method uint8
+
+// The methods.
+const (
+	MethodUnknown Method = iota
+	MethodUDP
+	MethodTCP
+)
+
+var methodNames = []string{"unknown", "udp", "tcp"}
+
+// String returns the word, such as "udp".
+func (m Method) String() string { return enum.String(methodNames, "method", m) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (m Method) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (m *Method) UnmarshalText(b []byte) (err error) {
+	*m, err = enum.Parse[Method](methodNames, "method", b)
+	return err
+}
+
+// Flow says which header fields that routers may choose a path by differ
+// between the probes of a trace.
+type Flow uint8
+
+// The flows.
+const (
+	FlowUnknown  Flow = iota
+	FlowConstant      // none: all probes take the same path
+	FlowPerProbe      // the source port
+)
+
+var flowNames = []string{"unknown", "constant", "per_probe"}
+
+// String returns the word, such as "constant".
+func (f Flow) String() string { return enum.String(flowNames, "flow", f) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (f Flow) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *Flow) UnmarshalText(b []byte) (err error) {
+	*f, err = enum.Parse[Flow](flowNames, "flow", b)
+	return err
+}
+
+// StampSource says which clock saw an answer arrive.
+type StampSource uint8
+
+// The sources of a stamp.
+const (
+	StampNone   StampSource = iota // no answer
+	StampUser                      // this process, when it read the answer
+	StampKernel                    // the kernel, when the packet arrived (SO_TIMESTAMPNS)
+)
+
+var stampNames = []string{"none", "user", "kernel"}
+
+// String returns the word, such as "kernel".
+func (s StampSource) String() string { return enum.String(stampNames, "stamp", s) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s StampSource) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *StampSource) UnmarshalText(b []byte) (err error) {
+	*s, err = enum.Parse[StampSource](stampNames, "stamp", b)
+	return err
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package trace
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/netsonde/netsonde/internal/operr"
+)
+
+func trace(_ context.Context, m Method, dst netip.Addr, _ Options) (Path, error) {
+	return Path{Target: dst, Method: m}, operr.Unsupported("trace: " + m.String())
+}
