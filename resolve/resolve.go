@@ -99,8 +99,10 @@ func (q Question) class() Class {
 
 // Answer is what came of one question to one server.
 //
-// The fields from RCode to Raw are those of the reply that decided; they are
-// zero where Outcome.Replied is false.
+// The attempt that tells most decides: a reply before an ICMP error, that before
+// silence, the later before the earlier. The fields from RCode to Raw are those
+// of the reply that decided, and zero where there was none; outcome malformed has
+// what could be read.
 type Answer struct {
 	Server    netip.AddrPort `json:"server"`
 	Question  Question       `json:"question"`
@@ -108,7 +110,7 @@ type Answer struct {
 	Transport Transport      `json:"transport"`  // of the attempt that decided
 	RTT       time.Duration  `json:"rtt_ns"`     // of the attempt that decided; 0 when nothing came back
 	Elapsed   time.Duration  `json:"elapsed_ns"` // over all attempts
-	Attempts  []Attempt      `json:"attempts"`   // in order; the last one decided
+	Attempts  []Attempt      `json:"attempts"`   // in order
 
 	RCode              RCode           `json:"rcode"` // with the extension of EDNS
 	Authoritative      bool            `json:"authoritative"`
