@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -17,6 +18,7 @@ type node struct {
 	netFD int
 	mntFD int // -1 for none
 	nl    *netlink.Handle
+	rules int // filter rules added so far
 }
 
 // setting is one sysctl below /proc/sys/net.
@@ -135,4 +137,20 @@ func (n *node) link(name string) (netlink.Link, error) {
 		return nil, fmt.Errorf("%s has no interface %s", n.name, name)
 	}
 	return link, err
+}
+
+// addresses returns what an interface has now, link-local ones included.
+func (n *node) addresses(name string) ([]netip.Addr, error) {
+	link, err := n.link(name)
+	if err != nil {
+		return nil, err
+	}
+	list, err := n.nl.AddrList(link, netlink.FAMILY_ALL)
+	var addrs []netip.Addr
+	for _, a := range list {
+		if addr, ok := netip.AddrFromSlice(a.IP); ok {
+			addrs = append(addrs, addr.Unmap())
+		}
+	}
+	return addrs, err
 }
