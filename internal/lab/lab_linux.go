@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +12,7 @@ import (
 // with t.Fatal when they fail, unless they return an error; they are called
 // from the goroutine of the test. All of it goes away when the test ends.
 type Lab struct {
-	t         testing.TB
+	t         TB
 	dir       string // files that hosts see as their /etc/…
 	hosts     []*Host
 	nextIndex int // of the next interface with a chosen index
@@ -22,7 +21,7 @@ type Lab struct {
 
 // New returns an empty lab. Where the kernel does not let this user build one,
 // it skips the test and says which permission is missing.
-func New(t testing.TB) *Lab {
+func New(t TB) *Lab {
 	t.Helper()
 	if errNoLab != nil {
 		t.Skip("no network lab: ", errNoLab)

@@ -31,21 +31,30 @@ const (
 var errNoLab = errors.New("TestMain must return lab.Main(m)")
 
 func run(m *testing.M) int {
+	tests := func() int { return leak.Main(m) }
+	code, err := isolate(tests)
+	if err != nil {
+		errNoLab = err
+		return tests()
+	}
+	return code
+}
+
+// isolate runs fn in namespaces of its own and returns its result: this process
+// is either the one that has them already, or starts itself again there. An
+// error says why neither is possible; fn has not run then.
+func isolate(fn func() int) (int, error) {
 	switch os.Getenv(envStage) {
 	case stageEnter:
 		if !enter() {
-			return 1
+			return 1, nil
 		}
 	case namespaceID():
 		errNoLab = nil
 	default:
-		code, err := reexec()
-		if err == nil {
-			return code
-		}
-		errNoLab = err
+		return reexec()
 	}
-	return leak.Main(m)
+	return fn(), nil
 }
 
 func namespaceID() string {
