@@ -80,7 +80,7 @@ func (r *Reader) Read(fd int) (Message, error) {
 			return Message{}, err
 		}
 		m := Message{Quoted: r.buf[:n], Partial: flags&unix.MSG_TRUNC != 0, Dst: sock.AddrPort(from)}
-		r.parse(&m, r.oob[:oobn])
+		m.Parse(r.oob[:oobn])
 		return m, nil
 	}
 }
@@ -88,7 +88,10 @@ func (r *Reader) Read(fd int) (Message, error) {
 // sizeofExtendedErr is sizeof(struct sock_extended_err).
 const sizeofExtendedErr = 16
 
-func (r *Reader) parse(m *Message, oob []byte) {
+// Parse fills in what the control messages of an entry say. Quoted must be set
+// for MPLS labels to be found. [Reader] does this itself; it is for those who
+// read the queue in batches.
+func (m *Message) Parse(oob []byte) {
 	ttl, extOff := 0, 0
 	for len(oob) > 0 {
 		hdr, data, rest, err := unix.ParseOneSocketControlMessage(oob)

@@ -113,12 +113,20 @@ func zoneID(zone string) uint32 {
 	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
 		return uint32(n)
 	}
-	// SIOCGIFINDEX asks the namespace of its socket, which is this thread's.
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0
 	}
 	defer unix.Close(fd)
+	return ZoneIndex(fd, zone)
+}
+
+// ZoneIndex returns the interface index of a zone, given by name or number, in
+// the network namespace of the socket fd, and 0 for one that is not there.
+func ZoneIndex(fd int, zone string) uint32 {
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n)
+	}
 	req, err := unix.NewIfreq(zone)
 	if err != nil || unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req) != nil {
 		return 0
