@@ -1,0 +1,226 @@
+package icmpsock
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netsonde/netsonde/internal/errqueue"
+	"github.com/netsonde/netsonde/internal/operr"
+	"github.com/netsonde/netsonde/internal/sock"
+)
+
+// Conn is the pair of sockets. Send may be called while another goroutine is
+// in Wait; every other pair of calls must not overlap, except Wake.
+type Conn struct {
+	socks [2]*socket // IPv4, IPv6
+	errs  [2]error   // why a family is not there
+	raw   bool
+	why   string
+	in    *batch // replies
+	queue *batch // error queue
+	poll  [3]unix.PollFd
+	ready [2]int16 // what Wait found, per family
+	msg   Message  // the one that is being told
+	entry errqueue.Message
+
+	mu     sync.Mutex // for Wake
+	wakefd int
+	closed bool
+}
+
+// Open opens the sockets, at least that of one family. The kind of socket is
+// the same for both.
+func Open(cfg Config) (*Conn, error) {
+	c := &Conn{wakefd: -1}
+	err := sock.InNamespace(cfg.NetNS, func() error { return c.open(&cfg) })
+	if err != nil {
+		return nil, err
+	}
+	if c.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		c.Close()
+		return nil, err
+	}
+	// Bytes in the way of the payload: IPv4 header with options, ICMP header.
+	size := len(cfg.Payload) + 68
+	c.in = newBatch(batchLen, size, 192, 1)
+	c.queue = newBatch(batchLen/2, 1280, 256, 1)
+	c.poll = [3]unix.PollFd{{Fd: -1}, {Fd: -1}, {Fd: int32(c.wakefd), Events: unix.POLLIN}}
+	for i, s := range c.socks {
+		if s != nil {
+			c.poll[i] = unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN}
+		}
+	}
+	return c, nil
+}
+
+func (c *Conn) open(cfg *Config) error {
+	var dgram error
+	if cfg.Choice != Raw {
+		if dgram = c.try(cfg, false); dgram == nil {
+			c.why = "net.ipv4.ping_group_range is " + groupRange() + " and admits this process"
+			return nil
+		}
+		switch {
+		case operr.NeedOf(dgram) != "":
+			return dgram // it is an option that was refused, not the socket
+		case cfg.Choice == Datagram, !errors.Is(dgram, os.ErrPermission) && !errors.Is(dgram, unix.EPROTONOSUPPORT):
+			return operr.Need(dgram, needGroup())
+		}
+	}
+	err := c.try(cfg, true)
+	switch {
+	case err == nil && cfg.Choice == Raw:
+		c.why = "asked for, and CAP_NET_RAW is there"
+	case err == nil:
+		c.why = fmt.Sprintf("icmp_dgram is refused (%v, net.ipv4.ping_group_range is %s), CAP_NET_RAW is there", dgram, groupRange())
+	case operr.NeedOf(err) != "":
+	case cfg.Choice == Raw:
+		err = operr.Need(err, "CAP_NET_RAW")
+	default:
+		err = operr.Need(err, needGroup()+", or CAP_NET_RAW")
+	}
+	return err
+}
+
+// try opens both families. A kernel without one of them is no reason to fail.
+func (c *Conn) try(cfg *Config, raw bool) error {
+	c.raw = raw
+	for i := range c.socks {
+		c.socks[i], c.errs[i] = open(i == 1, raw, cfg)
+	}
+	if c.socks[0] == nil && c.socks[1] == nil {
+		if cfg.Source.IsValid() && cfg.Source.Is6() {
+			return c.errs[1]
+		}
+		return c.errs[0]
+	}
+	return nil
+}
+
+// groupRange reads the sysctl of the calling thread's namespace, quoted.
+func groupRange() string {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/ping_group_range")
+	if err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%q", strings.Join(strings.Fields(string(b)), " "))
+}
+
+func needGroup() string {
+	return fmt.Sprintf("sysctl net.ipv4.ping_group_range to include group %d (it is %s)", os.Getegid(), groupRange())
+}
+
+// kernelAtLeast reports whether the running kernel is this version or later.
+func kernelAtLeast(major, minor int) bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	var a, b int
+	if n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &a, &b); n != 2 {
+		return false
+	}
+	return a > major || a == major && b >= minor
+}
+
+func (c *Conn) socket(v6 bool) (*socket, error) {
+	i := 0
+	if v6 {
+		i = 1
+	}
+	if c.socks[i] == nil {
+		return nil, c.errs[i]
+	}
+	return c.socks[i], nil
+}
+
+// Has returns why packets of a family cannot be sent, or nil.
+func (c *Conn) Has(v6 bool) error {
+	_, err := c.socket(v6)
+	return err
+}
+
+// Raw reports which kind of socket it is.
+func (c *Conn) Raw() bool { return c.raw }
+
+// Why says why it is that kind.
+func (c *Conn) Why() string { return c.why }
+
+// ID returns the ICMP identifier of a family, 0 when the family is not there.
+func (c *Conn) ID(v6 bool) uint16 {
+	s, err := c.socket(v6)
+	if err != nil {
+		return 0
+	}
+	return s.id
+}
+
+// Stamped reports whether the kernel gives timestamps.
+func (c *Conn) Stamped() bool {
+	for _, s := range c.socks {
+		if s != nil && s.stamped {
+			return true
+		}
+	}
+	return false
+}
+
+// Wait waits until there is something to receive, until Wake or for d; a
+// negative d is for ever, 0 only looks.
+func (c *Conn) Wait(d time.Duration) error {
+	var ts *unix.Timespec
+	if d >= 0 {
+		t := unix.NsecToTimespec(int64(d))
+		ts = &t
+	}
+	n, err := unix.Ppoll(c.poll[:], ts, nil)
+	if err == unix.EINTR {
+		return nil
+	}
+	if err != nil || n == 0 {
+		return err
+	}
+	for i := range c.ready {
+		c.ready[i] |= c.poll[i].Revents
+	}
+	if c.poll[2].Revents&unix.POLLIN != 0 {
+		var b [8]byte
+		unix.Read(c.wakefd, b[:])
+	}
+	return nil
+}
+
+// Wake ends a Wait that is under way, or the next one.
+func (c *Conn) Wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		unix.Write(c.wakefd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
+}
+
+// Close closes the sockets.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.closed = true
+	for _, s := range c.socks {
+		if s != nil {
+			unix.Close(s.fd)
+		}
+	}
+	if c.wakefd >= 0 {
+		unix.Close(c.wakefd)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package icmpsock
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netsonde/netsonde/internal/wire"
+)
+
+// iovecs of a packet: header with the packet's own bytes, shared payload.
+const sendIovecs = 2
+
+// Send sends packets of one family and returns how many went out; the error is
+// about the first that did not. [ErrFull] asks to try again a little later. An
+// error that an earlier packet left on the socket is never taken for one of
+// this packet.
+func (c *Conn) Send(v6 bool, ps []Packet) (int, error) {
+	s, err := c.socket(v6)
+	if err != nil {
+		return 0, err
+	}
+	if s.out == nil {
+		s.out = newBatch(batchLen, wire.ICMPLen+HeadLen, unix.CmsgSpace(4), sendIovecs)
+		for i := range s.out.hdrs {
+			setIovec(&s.out.iovs[i*sendIovecs], s.out.dataOf(i)[:wire.ICMPLen+s.headN])
+			setIovec(&s.out.iovs[i*sendIovecs+1], s.tail)
+		}
+	}
+	sent := 0
+	for sent < len(ps) {
+		n, err := s.build(ps[sent:])
+		if n > 0 {
+			var m int
+			m, err = s.flush(ps[sent : sent+n])
+			sent += m
+			if err == nil {
+				continue
+			}
+		}
+		return sent, err
+	}
+	return sent, nil
+}
+
+// build prepares one batch and returns its length; 0 comes with the reason why
+// the first packet cannot go.
+func (s *socket) build(ps []Packet) (int, error) {
+	n := min(len(ps), batchLen)
+	for i := range n {
+		h := &s.out.hdrs[i].hdr
+		namelen, err := s.setName(&s.out.names[i], ps[i].Dst)
+		if err != nil {
+			return i, err
+		}
+		h.Namelen = namelen
+		s.echo(s.out.dataOf(i), &ps[i])
+		h.Control, h.Controllen = nil, 0
+		if s.keyed {
+			oob := s.out.oob[i*s.out.oobN:][:s.out.oobN]
+			cmsgKey(oob, ps[i].Key)
+			h.Control = &oob[0]
+			h.SetControllen(len(oob))
+		}
+	}
+	return n, nil
+}
+
+// echo writes the request up to the shared payload. The kernel writes
+// identifier and checksum itself, except for raw IPv4 sockets.
+func (s *socket) echo(b []byte, p *Packet) {
+	request, _ := echo(s.v6)
+	h := wire.ICMP{Type: request, ID: s.id, Seq: p.Seq}
+	h.Put(b)
+	copy(b[wire.ICMPLen:], p.Head[:s.headN])
+	if s.raw && !s.v6 {
+		sum := wire.Sum(s.tailSum, b[:wire.ICMPLen+s.headN])
+		binary.BigEndian.PutUint16(b[2:], wire.Fold(sum))
+	}
+}
+
+// flush sends a batch that build prepared.
+func (s *socket) flush(ps []Packet) (int, error) {
+	sent, tries := 0, 0
+	for sent < len(ps) {
+		if s.stamped && !s.keyed && s.count.unsure {
+			s.restartCount(ps[sent].Key)
+		}
+		n, err := mmsg(unix.SYS_SENDMMSG, s.fd, s.out.hdrs[sent:len(ps)], unix.MSG_DONTWAIT)
+		if err == nil {
+			sent, tries = sent+n, 0
+			s.count.sent += uint32(n)
+			continue
+		}
+		s.count.unsure = true
+		switch {
+		case err == unix.EAGAIN || err == unix.ENOBUFS:
+			return sent, ErrFull
+		case left(err) && tries < 16:
+			tries++
+			// Taking it off the socket leaves the queue as it is.
+			unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		default:
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// left reports whether an ICMP error about an earlier packet may have left
+// this errno on the socket for the next call to find (icmp_err_convert and
+// icmpv6_err_convert in the kernel). Asking 16 times tells: each time, another
+// error would have to arrive within the same microsecond.
+func left(err error) bool {
+	switch err {
+	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENOPROTOOPT, unix.ECONNREFUSED, unix.EMSGSIZE,
+		unix.EOPNOTSUPP, unix.ENONET, unix.EHOSTDOWN, unix.EREMOTEIO, unix.EPROTO, unix.EACCES:
+		return true
+	}
+	return false
+}
+
+// restartCount makes the kernel count its stamps from 0 again, the packet with
+// this key being the first.
+func (s *socket) restartCount(key uint32) {
+	unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags&^unix.SOF_TIMESTAMPING_OPT_ID)
+	unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags)
+	s.count.restart(key)
+}

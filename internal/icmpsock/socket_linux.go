@@ -1,0 +1,286 @@
+package icmpsock
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netsonde/netsonde/internal/errqueue"
+	"github.com/netsonde/netsonde/internal/operr"
+	"github.com/netsonde/netsonde/internal/sock"
+	"github.com/netsonde/netsonde/internal/wire"
+)
+
+// batchLen is how many packets go through one system call; beyond 64 the gain
+// is under 2 %.
+const batchLen = 64
+
+// bufferBytes is asked for in both directions. The kernel cuts it down to
+// net.core.rmem_max and wmem_max for a user without CAP_NET_ADMIN.
+const bufferBytes = 4 << 20
+
+const stampFlags = unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_RX_SOFTWARE |
+	unix.SOF_TIMESTAMPING_SOFTWARE | unix.SOF_TIMESTAMPING_OPT_ID | unix.SOF_TIMESTAMPING_OPT_TSONLY
+
+// socket is the socket of one family.
+type socket struct {
+	fd      int
+	v6, raw bool
+	id      uint16
+	stamped bool // the kernel was asked for timestamps
+	keyed   bool // each packet brings its own key (SCM_TS_OPT_ID, Linux 6.13)
+	count   counter
+	tail    []byte // payload behind the packet's own bytes
+	headN   int
+	tailSum uint32
+	out     *batch
+	zones   map[string]uint32
+}
+
+func open(v6, raw bool, cfg *Config) (*socket, error) {
+	typ, proto, family := unix.SOCK_DGRAM, unix.IPPROTO_ICMP, netip.IPv4Unspecified()
+	if v6 {
+		proto, family = unix.IPPROTO_ICMPV6, netip.IPv6Unspecified()
+	}
+	if raw {
+		typ = unix.SOCK_RAW
+	}
+	if cfg.Source.IsValid() && cfg.Source.Is6() != v6 {
+		return nil, operr.New("source address", cfg.Source, unix.EAFNOSUPPORT)
+	}
+	fd, err := sock.Open(family, typ, proto, sock.Options{Device: cfg.Device, Mark: cfg.Mark})
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{fd: fd, v6: v6, raw: raw, zones: map[string]uint32{}}
+	if err := errors.Join(s.bind(cfg.Source), s.configure(cfg)); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	s.headN = min(HeadLen, len(cfg.Payload))
+	s.tail = cfg.Payload[s.headN:]
+	s.tailSum = wire.Sum(0, s.tail)
+	return s, nil
+}
+
+// bind takes the identifier. The kernel gives a ping socket one that is free;
+// with SO_REUSEADDR off, which such sockets have on, no other process can take
+// it as well.
+func (s *socket) bind(source netip.Addr) error {
+	if !source.IsValid() {
+		source = netip.IPv4Unspecified()
+		if s.v6 {
+			source = netip.IPv6Unspecified()
+		}
+	}
+	if s.raw {
+		s.id = uint16(rand.N(0xffff)) + 1
+		if source.IsUnspecified() {
+			return nil
+		}
+		return unix.Bind(s.fd, sock.Sockaddr(netip.AddrPortFrom(source, 0)))
+	}
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
+		return err
+	}
+	if err := unix.Bind(s.fd, sock.Sockaddr(netip.AddrPortFrom(source, 0))); err != nil {
+		return err
+	}
+	sa, err := unix.Getsockname(s.fd)
+	s.id = sock.AddrPort(sa).Port()
+	return err
+}
+
+func (s *socket) configure(cfg *Config) error {
+	if err := errors.Join(errqueue.Enable(s.fd, s.v6), errqueue.EnableTTL(s.fd, s.v6), s.filter(), s.headers(cfg)); err != nil {
+		return err
+	}
+	// What follows is welcome, but nothing fails without it.
+	errqueue.EnableExtensions(s.fd, s.v6)
+	for _, o := range [][3]int{
+		{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, bufferBytes},
+		{unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, bufferBytes},
+	} {
+		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[0], o[2]) != nil {
+			unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[1], o[2])
+		}
+	}
+	if s.v6 {
+		unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_RECVTCLASS, 1)
+	} else {
+		unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_RECVTOS, 1)
+		unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_RECVOPTS, 1)
+	}
+	if !cfg.NoTimestamp {
+		s.stamped = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags) == nil
+		s.keyed = s.stamped && kernelAtLeast(6, 13)
+		s.count.unsure = true
+	}
+	return nil
+}
+
+// headers sets what the IP header of every packet says.
+func (s *socket) headers(cfg *Config) error {
+	var errs []error
+	set := func(level, opt, v int) {
+		errs = append(errs, unix.SetsockoptInt(s.fd, level, opt, v))
+	}
+	if cfg.Broadcast && !s.v6 {
+		set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+	}
+	if s.v6 {
+		if cfg.TTL > 0 {
+			set(unix.SOL_IPV6, unix.IPV6_UNICAST_HOPS, cfg.TTL)
+			set(unix.SOL_IPV6, unix.IPV6_MULTICAST_HOPS, cfg.TTL)
+		}
+		if cfg.TOS != 0 {
+			set(unix.SOL_IPV6, unix.IPV6_TCLASS, cfg.TOS)
+		}
+		if cfg.Fragment != 0 {
+			set(unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, cfg.Fragment-1)
+		}
+		if cfg.NoLoop {
+			set(unix.SOL_IPV6, unix.IPV6_MULTICAST_LOOP, 0)
+		}
+		return errors.Join(errs...)
+	}
+	if cfg.TTL > 0 {
+		set(unix.SOL_IP, unix.IP_TTL, cfg.TTL)
+		set(unix.SOL_IP, unix.IP_MULTICAST_TTL, cfg.TTL)
+	}
+	if cfg.TOS != 0 {
+		set(unix.SOL_IP, unix.IP_TOS, cfg.TOS)
+	}
+	if cfg.Fragment != 0 {
+		set(unix.SOL_IP, unix.IP_MTU_DISCOVER, cfg.Fragment-1)
+	}
+	if cfg.NoLoop {
+		set(unix.SOL_IP, unix.IP_MULTICAST_LOOP, 0)
+	}
+	if len(cfg.Options) > 0 {
+		errs = append(errs, unix.SetsockoptString(s.fd, unix.SOL_IP, unix.IP_OPTIONS, string(cfg.Options)))
+	}
+	return errors.Join(errs...)
+}
+
+// filter keeps the ICMP traffic of the rest of the host away from a raw
+// socket: by type, which costs the kernel least, and by identifier.
+func (s *socket) filter() error {
+	if !s.raw {
+		return nil
+	}
+	_, reply := echo(s.v6)
+	if s.v6 {
+		f := unix.ICMPv6Filter{Data: [8]uint32{}}
+		for i := range f.Data {
+			f.Data[i] = 0xffffffff
+		}
+		f.Data[reply>>5] &^= 1 << (reply & 31)
+		if err := unix.SetsockoptICMPv6Filter(s.fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &f); err != nil {
+			return err
+		}
+		return s.attach([]unix.SockFilter{
+			{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 4},
+			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(s.id), Jf: 1},
+			{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18},
+			{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		})
+	}
+	const icmpFilter = 1 // linux/icmp.h
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_RAW, icmpFilter, ^(1 << reply)); err != nil {
+		return err
+	}
+	return s.attach([]unix.SockFilter{
+		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: 0}, // length of the IPv4 header
+		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_IND, K: 4},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(s.id), Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+	})
+}
+
+func (s *socket) attach(p []unix.SockFilter) error {
+	return unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(p)), Filter: unsafe.SliceData(p)})
+}
+
+// zone returns the scope id of a zone, looked up once in the namespace of the
+// socket.
+func (s *socket) zone(name string) uint32 {
+	if name == "" {
+		return 0
+	}
+	id, ok := s.zones[name]
+	if !ok {
+		id = sock.ZoneIndex(s.fd, name)
+		if id != 0 {
+			s.zones[name] = id
+		}
+	}
+	return id
+}
+
+// setName writes a destination in the kernel's form and returns its length.
+func (s *socket) setName(name *unix.RawSockaddrInet6, a netip.Addr) (uint32, error) {
+	if s.v6 {
+		scope := s.zone(a.Zone())
+		if scope == 0 && a.Zone() != "" {
+			return 0, unix.ENODEV
+		}
+		*name = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: a.As16(), Scope_id: scope}
+		return unix.SizeofSockaddrInet6, nil
+	}
+	sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
+	*sa = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: a.As4()}
+	return unix.SizeofSockaddrInet4, nil
+}
+
+// addr reads an address in the kernel's form; an empty name is the zero Addr.
+func addr(name *unix.RawSockaddrInet6, n uint32) netip.Addr {
+	switch {
+	case n >= unix.SizeofSockaddrInet4 && name.Family == unix.AF_INET:
+		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr)
+	case n >= unix.SizeofSockaddrInet6 && name.Family == unix.AF_INET6:
+		return sock.WithZone(netip.AddrFrom16(name.Addr).Unmap(), name.Scope_id)
+	}
+	return netip.Addr{}
+}
+
+// cmsgKey writes the control message that gives a packet its key.
+func cmsgKey(b []byte, key uint32) {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(b)))
+	h.Level, h.Type = unix.SOL_SOCKET, unix.SCM_TS_OPT_ID
+	h.SetLen(unix.CmsgLen(4))
+	binary.NativeEndian.PutUint32(b[unix.CmsgLen(0):], key)
+}
+
+// counter turns the numbers that an older kernel gives its stamps into keys.
+// It counts packets from 0, and whether a packet that failed was counted
+// depends on its version; after one, it is made to begin again.
+type counter struct {
+	base   uint32 // key of the packet that was counted as 0
+	sent   uint32 // packets since
+	before uint32 // base of the count before this one
+	unsure bool   // to be restarted before the next packet
+}
+
+func (c *counter) restart(key uint32) {
+	if c.sent > 0 {
+		c.before = c.base
+	}
+	c.base, c.sent, c.unsure = key, 0, false
+}
+
+// key returns the key for a number. Stamps of before the restart may come
+// after it; one that is mistaken for a packet of after it is older than that
+// packet, which the engine notices.
+func (c *counter) key(number uint32) uint32 {
+	if number < c.sent {
+		return c.base + number
+	}
+	return c.before + number
+}
