@@ -1,0 +1,317 @@
+package ping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	crand "crypto/rand"
+
+	"github.com/netsonde/netsonde/internal/icmpsock"
+	"github.com/netsonde/netsonde/internal/operr"
+)
+
+// network is what the engine stands on: [icmpsock.Conn], in tests a fake.
+type network interface {
+	Send(v6 bool, ps []icmpsock.Packet) (int, error)
+	Wait(d time.Duration) error
+	Receive(f func(*icmpsock.Message)) (all bool, err error)
+	Wake()
+	Has(v6 bool) error
+	Close() error
+}
+
+// batch is how many probes are sent at once.
+const batch = 64
+
+// Engine pings any number of hosts through one socket a family. Its methods
+// may be called by any number of goroutines at the same time. It has no
+// goroutine of its own: of those that wait, one reads for all.
+type Engine struct {
+	opt     Options
+	payload []byte // template
+	conn    network
+	method  Method
+	why     string
+	clock   func() clocks
+	token   chan struct{} // whoever took it from the channel reads the sockets
+	closing chan struct{}
+	handle  func(*icmpsock.Message)
+
+	mu       sync.Mutex
+	closed   bool
+	released bool  // Close was called
+	failed   error // the sockets are of no more use
+	lanes    [2]lane
+	rng      *rand.ChaCha8
+	packets  [batch]icmpsock.Packet
+	now      clocks // while messages are handled
+}
+
+// Open opens the sockets on the calling goroutine, so that the network
+// namespace of a locked thread sticks. If the system allows neither method the
+// error unwraps to os.ErrPermission and names the sysctl and the capability
+// that would help. Close the engine.
+func Open(o *Options) (*Engine, error) {
+	opt := o.resolved()
+	cfg, err := opt.config()
+	if err != nil {
+		return nil, operr.New("ping: open", nil, err)
+	}
+	conn, err := icmpsock.Open(cfg)
+	if err != nil {
+		return nil, operr.New("ping: open", nil, err)
+	}
+	method := MethodICMPDatagram
+	if conn.Raw() {
+		method = MethodICMPRaw
+	}
+	return newEngine(opt, cfg.Payload, conn, method, conn.Why(), systemClock()), nil
+}
+
+func newEngine(opt Options, payload []byte, conn network, method Method, why string, clock func() clocks) *Engine {
+	e := &Engine{
+		opt: opt, payload: payload, conn: conn, method: method, why: why, clock: clock,
+		token: make(chan struct{}, 1), closing: make(chan struct{}),
+		lanes: [2]lane{newLane(false), newLane(true)},
+	}
+	var seed [32]byte
+	crand.Read(seed[:])
+	e.rng = rand.NewChaCha8(seed)
+	e.handle = e.message
+	e.token <- struct{}{}
+	return e
+}
+
+// config checks the options and puts them into the form of the sockets.
+func (o *Options) config() (icmpsock.Config, error) {
+	cfg := icmpsock.Config{
+		Device: o.Device, Mark: o.Mark, Source: o.Source.Unmap(), NetNS: o.NetNS, TTL: o.TTL, TOS: o.TOS,
+		Broadcast: o.Broadcast, NoLoop: o.NoLoop, NoTimestamp: o.NoTimestamps,
+	}
+	switch {
+	case o.Size > maxSize:
+		return cfg, fmt.Errorf("size %d is more than %d", o.Size, maxSize)
+	case o.TTL < 0 || o.TTL > 255:
+		return cfg, fmt.Errorf("ttl %d is not 1 to 255", o.TTL)
+	case o.TOS < 0 || o.TOS > 255:
+		return cfg, fmt.Errorf("tos %d is not 0 to 255", o.TOS)
+	}
+	switch o.Method {
+	case MethodAuto:
+	case MethodICMPDatagram:
+		cfg.Choice = icmpsock.Datagram
+	case MethodICMPRaw:
+		cfg.Choice = icmpsock.Raw
+	default:
+		return cfg, fmt.Errorf("an engine cannot use method %v", o.Method)
+	}
+	// The values of IP_PMTUDISC_DONT, WANT, DO and PROBE are 0 to 3.
+	if o.Fragment > FragmentProbe {
+		return cfg, fmt.Errorf("unknown mode %v", o.Fragment)
+	}
+	cfg.Fragment = int(o.Fragment)
+	cfg.Payload = make([]byte, o.Size)
+	for i := range cfg.Payload {
+		cfg.Payload[i] = byte(i)
+		if n := len(o.Pattern); n > 0 && i >= icmpsock.HeadLen {
+			cfg.Payload[i] = o.Pattern[(i-icmpsock.HeadLen)%n]
+		}
+	}
+	return cfg, nil
+}
+
+func systemClock() func() clocks {
+	start := time.Now()
+	return func() clocks {
+		now := time.Now() // reads both clocks one right after the other
+		return clocks{real: now.UnixNano(), mono: int64(now.Sub(start))}
+	}
+}
+
+// Method returns how the engine pings; it never changes.
+func (e *Engine) Method() Method { return e.method }
+
+// Why says in words why it is this method.
+func (e *Engine) Why() string { return e.why }
+
+// Ping sends one probe and waits for its outcome, at most the timeout. It
+// returns an error only if the probe could not have been answered: the engine
+// is closed, the family is not available, ctx ended. What the host's own
+// routing or firewall says is [OutcomeLocalError].
+func (e *Engine) Ping(ctx context.Context, dst netip.Addr) (Result, error) {
+	r, err := e.ping(ctx, dst.Unmap())
+	if err != nil {
+		return Result{Target: dst, Method: e.method}, operr.New("ping", dst, err)
+	}
+	return r, nil
+}
+
+func (e *Engine) ping(ctx context.Context, dst netip.Addr) (Result, error) {
+	if err := e.check(dst); err != nil {
+		return Result{}, err
+	}
+	w := &waiter{done: make(chan struct{})}
+	num, err := e.sendOne(ctx, dst, w)
+	if err != nil {
+		return Result{}, err
+	}
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+	case <-e.closing:
+	case <-e.token:
+		e.read(ctx, w.done)
+		e.token <- struct{}{}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w.got {
+		return w.res, nil
+	}
+	l := &e.lanes[family(dst)]
+	if s := l.slot(num); s.num == num {
+		s.sink = nil
+	}
+	switch {
+	case ctx.Err() != nil:
+		return Result{}, context.Cause(ctx)
+	case e.failed != nil:
+		return Result{}, e.failed
+	}
+	return Result{}, net.ErrClosed
+}
+
+// check reports whether a host can be pinged at all.
+func (e *Engine) check(dst netip.Addr) error {
+	if !dst.IsValid() {
+		return errors.New("no address")
+	}
+	return e.conn.Has(dst.Is6())
+}
+
+func family(a netip.Addr) int {
+	if a.Is6() {
+		return 1
+	}
+	return 0
+}
+
+// waiter is the sink of one Ping.
+type waiter struct {
+	done chan struct{}
+	got  bool
+	res  Result
+}
+
+func (w *waiter) result(r *Result, _ uint32) {
+	if !w.got {
+		w.got, w.res = true, *r
+		close(w.done)
+	}
+}
+
+// sendOne sends a probe, waiting for room for as long as a reply may take.
+func (e *Engine) sendOne(ctx context.Context, dst netip.Addr, w sink) (num uint64, err error) {
+	p := [1]probe{{dst: dst, sink: w}}
+	for wait := time.Duration(0); ; wait += time.Millisecond {
+		e.mu.Lock()
+		num = e.lanes[family(dst)].next
+		n, err := e.send(dst.Is6(), p[:])
+		e.mu.Unlock()
+		if err != nil || n == 1 {
+			return num, err
+		}
+		if wait > e.opt.Timeout {
+			return num, icmpsock.ErrFull
+		}
+		select {
+		case <-ctx.Done():
+			return num, context.Cause(ctx)
+		case <-e.closing:
+			return num, net.ErrClosed
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// read takes in what comes until done is closed, ctx ends or the engine is
+// closed. The caller holds the token.
+func (e *Engine) read(ctx context.Context, done <-chan struct{}) {
+	stop := context.AfterFunc(ctx, e.conn.Wake)
+	defer stop()
+	for wait := time.Duration(0); ; {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+			return
+		case <-e.closing:
+			return
+		default:
+		}
+		var ok bool
+		if wait, ok = e.step(wait); !ok {
+			return
+		}
+	}
+}
+
+// step waits for at most so long, takes in what has come and tells how long
+// to wait next: until the next deadline, for ever (-1) if nothing is in flight.
+// It returns false when the sockets are of no more use.
+func (e *Engine) step(wait time.Duration) (next time.Duration, ok bool) {
+	err := e.conn.Wait(wait)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := false
+	if err == nil {
+		// What arrived before this moment has been read before anything
+		// expires that was due at it.
+		e.now = e.clock()
+		all, err = e.conn.Receive(e.handle)
+	}
+	if err != nil {
+		e.fail(err)
+		return 0, false
+	}
+	if !all {
+		return 0, true
+	}
+	return e.expire(e.now.mono), true
+}
+
+// fail gives up: nothing that is in flight can be told from a loss any more.
+func (e *Engine) fail(err error) {
+	e.failed = err
+	if !e.closed {
+		e.closed = true
+		close(e.closing)
+	}
+}
+
+// Close closes the sockets. Calls that wait return net.ErrClosed, and so does
+// a second Close.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	again := e.released
+	e.released = true
+	if !e.closed {
+		e.closed = true
+		close(e.closing)
+	}
+	e.mu.Unlock()
+	if again {
+		return operr.New("ping: close", nil, net.ErrClosed)
+	}
+	e.conn.Wake()
+	<-e.token // nobody reads the sockets from here on
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return operr.New("ping: close", nil, e.conn.Close())
+}

@@ -1,0 +1,211 @@
+package ping
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/netsonde/netsonde/internal/icmperr"
+	"github.com/netsonde/netsonde/internal/icmpsock"
+)
+
+// probe is one to be sent.
+type probe struct {
+	dst  netip.Addr
+	sink sink
+	key  uint32
+	seq  uint32 // 0: the number on the wire
+}
+
+// send sends probes of one family and returns how many are done with: in
+// flight, or refused by this host, which their sinks are told. Fewer than all
+// without an error means that there is no room at the moment. The engine is
+// locked.
+func (e *Engine) send(v6 bool, ps []probe) (done int, err error) {
+	l := &e.lanes[0]
+	if v6 {
+		l = &e.lanes[1]
+	}
+	for done < len(ps) {
+		if e.closed {
+			return done, net.ErrClosed
+		}
+		now := e.clock()
+		n := e.prepare(l, ps[done:], now)
+		if n == 0 {
+			return done, nil
+		}
+		sent, err := e.conn.Send(v6, e.packets[:n])
+		first := l.next
+		l.next += uint64(sent)
+		done += sent
+		if err != nil && err != icmpsock.ErrFull {
+			e.refused(l, err)
+			done++
+			sent++
+		}
+		for num := first + uint64(sent); num < first+uint64(n); num++ {
+			*l.slot(num) = slot{} // to be used again by the next
+		}
+		if err == icmpsock.ErrFull {
+			return done, nil
+		}
+	}
+	return done, nil
+}
+
+// prepare fills slots and packets for up to a batch of probes.
+func (e *Engine) prepare(l *lane, ps []probe, now clocks) int {
+	keep := now.mono - 2*int64(max(e.opt.Timeout, time.Second))
+	n := 0
+	for n < min(len(ps), batch) {
+		p, num := &ps[n], l.next+uint64(n)
+		if !l.room(num, keep) {
+			break
+		}
+		s := l.slot(num)
+		*s = slot{num: num, sink: p.sink, dst: p.dst, real: now.real, mono: now.mono, key: p.key, seq: p.seq, state: waiting}
+		if s.seq == 0 {
+			s.seq = uint32(uint16(num))
+		}
+		binary.NativeEndian.PutUint64(s.head[:], e.rng.Uint64())
+		e.packets[n] = icmpsock.Packet{Dst: p.dst, Seq: uint16(num), Key: uint32(num), Head: s.head}
+		n++
+	}
+	return n
+}
+
+// refused tells that this host would not send the next probe.
+func (e *Engine) refused(l *lane, err error) {
+	s := l.slot(l.next)
+	l.next++
+	r := Result{Outcome: OutcomeLocalError, Err: err.Error()}
+	e.tell(s, &r)
+	s.state, s.sink = answered, nil
+}
+
+// tell fills in what is known of every probe and passes the result on.
+func (e *Engine) tell(s *slot, r *Result) {
+	if s.sink == nil {
+		return
+	}
+	r.Target, r.Seq, r.Method = s.dst, int(s.seq), e.method
+	at := s.real
+	if s.tx != 0 {
+		at = s.tx
+	}
+	r.Sent = time.Unix(0, at)
+	s.sink.result(r, s.key)
+}
+
+// message takes in one message from the sockets. The engine is locked.
+func (e *Engine) message(m *icmpsock.Message) {
+	l := &e.lanes[0]
+	if m.V6 {
+		l = &e.lanes[1]
+	}
+	switch m.Kind {
+	case icmpsock.Sent:
+		// A stamp from before the sending belongs to another packet.
+		if s := l.byKey(m.Key); s != nil && s.tx == 0 && m.Stamp >= s.real-1000 {
+			s.tx = m.Stamp
+		}
+	case icmpsock.Reply:
+		e.reply(l, m)
+	case icmpsock.Error:
+		e.icmpError(l, m)
+	}
+}
+
+func (e *Engine) reply(l *lane, m *icmpsock.Message) {
+	s := l.find(m.Seq, m, repliedBy)
+	if s == nil || m.Damaged || !e.intact(m) {
+		if s == nil {
+			s = l.find(m.Seq, m, looksRepliedBy)
+		}
+		if s != nil && s.state == waiting {
+			s.state = damaged
+		}
+		return
+	}
+	r := Result{Outcome: OutcomeReply, From: m.From, TTL: m.TTL, TOS: max(0, m.TOS), Size: m.Size}
+	e.answer(s, m, &r)
+}
+
+// intact compares a reply with what was sent.
+func (e *Engine) intact(m *icmpsock.Message) bool {
+	n := len(e.payload)
+	if len(m.Payload) < n {
+		return false
+	}
+	return n <= icmpsock.HeadLen || bytes.Equal(m.Payload[icmpsock.HeadLen:n], e.payload[icmpsock.HeadLen:])
+}
+
+func (e *Engine) icmpError(l *lane, m *icmpsock.Message) {
+	if m.ICMP.Kind == icmperr.Redirect || m.ICMP.Kind == icmperr.SourceQuench {
+		return
+	}
+	s := l.find(m.Seq, m, quotedBy)
+	if s == nil || s.state == answered || s.sink == nil {
+		return
+	}
+	icmp := m.ICMP
+	r := Result{Outcome: OutcomeICMPError, From: icmp.From, TTL: icmp.TTL, ICMP: &icmp}
+	e.answer(s, m, &r)
+}
+
+// answer completes a result with its time and decides what it is: the answer,
+// one more, or one that is late.
+func (e *Engine) answer(s *slot, m *icmpsock.Message, r *Result) {
+	r.RTT, r.Stamp = roundTrip(s, m.Stamp, e.now)
+	if sameHost(r.From, s.dst) {
+		r.From = s.dst // with the zone as the caller writes it
+	}
+	if s.inFlight() && r.RTT > e.opt.Timeout {
+		e.overdue(s)
+	}
+	switch s.state {
+	case answered:
+		r.Outcome = OutcomeDuplicate
+	case expired:
+		r.Outcome = OutcomeLate
+	}
+	s.state = answered
+	e.tell(s, r)
+}
+
+// overdue tells that a probe got no good answer in time.
+func (e *Engine) overdue(s *slot) {
+	r := Result{Outcome: OutcomeTimeout}
+	if s.state == damaged {
+		r.Outcome = OutcomeCorrupted
+	}
+	s.state = expired
+	e.tell(s, &r)
+}
+
+// expire tells every probe whose deadline has passed, and returns how long it
+// is until the next one, -1 if there is none.
+func (e *Engine) expire(now int64) time.Duration {
+	next := time.Duration(-1)
+	for i := range e.lanes {
+		l := &e.lanes[i]
+		for ; l.oldest < l.next; l.oldest++ {
+			s := l.slot(l.oldest)
+			if s.num != l.oldest || !s.inFlight() {
+				continue
+			}
+			left := time.Duration(s.mono-now) + e.opt.Timeout
+			if left > 0 {
+				if next < 0 || left < next {
+					next = left
+				}
+				break
+			}
+			e.overdue(s)
+		}
+	}
+	return next
+}
