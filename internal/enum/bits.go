@@ -45,7 +45,7 @@ func UnmarshalWords[T Mask](names []string, typ string, b []byte) (T, error) {
 	}
 	var v T
 	for _, w := range words {
-		bit, err := parseBit[T](names, typ, w)
+		bit, err := ParseBit[T](names, typ, w)
 		if err != nil {
 			return 0, err
 		}
@@ -54,7 +54,8 @@ func UnmarshalWords[T Mask](names []string, typ string, b []byte) (T, error) {
 	return v, nil
 }
 
-func parseBit[T Mask](names []string, typ, word string) (T, error) {
+// ParseBit returns the flag of a word of Words.
+func ParseBit[T Mask](names []string, typ, word string) (T, error) {
 	for i, n := range names {
 		if n == word && n != "" {
 			return T(1) << i, nil

@@ -1,0 +1,27 @@
+//go:build !linux
+
+package route
+
+import (
+	"context"
+	"iter"
+	"net/netip"
+
+	"github.com/netsonde/netsonde/internal/operr"
+)
+
+func list(context.Context, *Options) ([]Route, error) { return nil, operr.Unsupported("route: list") }
+
+func all(context.Context, *Options) iter.Seq2[Route, error] {
+	return func(yield func(Route, error) bool) { yield(Route{}, operr.Unsupported("route: list")) }
+}
+
+func rules(context.Context, *Options) ([]Rule, error) { return nil, operr.Unsupported("route: rules") }
+
+func neighbors(context.Context, *NeighborOptions) ([]Neighbor, error) {
+	return nil, operr.Unsupported("route: neighbors")
+}
+
+func lookup(context.Context, netip.Addr, *LookupOptions) (Decision, error) {
+	return Decision{}, operr.Unsupported("route: lookup")
+}
