@@ -49,13 +49,16 @@ func (h Hop) silences() (n int) {
 func (p Path) Distance() int {
 	for _, h := range p.Hops {
 		for _, r := range h.Replies {
-			if r.Outcome.final() && r.From == p.Target {
+			if r.Outcome.final() && same(r.From, p.Target) {
 				return h.TTL
 			}
 		}
 	}
 	return 0
 }
+
+// same compares addresses but for their zones, which may be names or numbers.
+func same(a, b netip.Addr) bool { return a.WithZone("") == b.WithZone("") }
 
 // LastAnswering returns the hop with the highest TTL that answered; false when
 // none did. Its From may be a router nearer than the TTL says, which refused.
@@ -117,8 +120,8 @@ func loop(seq []netip.Addr) []netip.Addr {
 				again++
 			}
 		}
-		if turn := turn(seq[start:], period); again > period && differ(turn) {
-			return turn
+		if t := turn(seq[start:], period); again > period && differ(t) {
+			return t
 		}
 	}
 	return nil
@@ -247,7 +250,7 @@ func (p Path) onlyReset(ttl int) bool {
 	for _, h := range p.Hops {
 		if h.TTL == ttl {
 			return !slices.ContainsFunc(h.Replies, func(r Reply) bool {
-				return r.Outcome.final() && r.Outcome != OutcomeRefused && r.From == p.Target
+				return r.Outcome.final() && r.Outcome != OutcomeRefused && same(r.From, p.Target)
 			})
 		}
 	}

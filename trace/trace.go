@@ -12,7 +12,8 @@
 // All TTLs are in flight together. Sending begins at FirstTTL and may run at
 // most MaxSilent hops ahead of the last one that answered, so that a dead path
 // costs few packets and the time of one probe. A hop that stays silent while
-// a later one answers is asked once more. The trace is over as soon as the
+// a later one answers is asked once more, and so is the first of the silent
+// end of a path, a second later, when rate limits have recovered. The trace is over as soon as the
 // target and all hops before it have answered; silent hops before it are given
 // the greater of 300 ms and three times the largest round trip more. A path
 // that never reaches its target waits the whole Timeout, since the router in
@@ -82,7 +83,7 @@ type Options struct {
 	// default 10. Negative: up to MaxTTL, all at once.
 	MaxSilent int
 	// Rate is the number of probes a second. Default: one a millisecond, and
-	// the next one at once when all before it have been answered.
+	// the next one at once when the last has been answered. Negative: no bound.
 	Rate float64
 
 	Device string     // send through this interface (SO_BINDTODEVICE)

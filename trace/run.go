@@ -1,0 +1,195 @@
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// wire sends probes and hears answers. Probes are known by their number.
+type wire interface {
+	// send lets a probe out. The error is this host's own.
+	send(id, ttl int) error
+	// wait returns answers, none when the time has come, and the cause when
+	// the context has ended. The slice is valid until the next call.
+	wait(until time.Time) ([]answer, error)
+	// forget says that nobody waits for a probe any more.
+	forget(id int)
+	// transient reports whether a send failed for a shortage that passes.
+	transient(err error) bool
+	// split sends every further probe from a socket of its own.
+	split()
+}
+
+// answer is what became of a probe.
+type answer struct {
+	id    int
+	reply Reply
+	// unclear: somebody answered, but the answer does not say which probe.
+	unclear bool
+}
+
+// backoffs is how often a send that fails for a passing shortage is tried
+// again, after 10 ms, 20 ms and so on: for 1.3 s.
+const backoffs = 7
+
+// run carries out a plan. The error is the one that ended the wait.
+func run(p *plan, w wire, now func() time.Time) error {
+	clear, tries := true, 0
+	for {
+		t := now()
+		s := p.next(t)
+		for _, id := range p.gone {
+			w.forget(id)
+		}
+		p.gone = p.gone[:0]
+		if s.done {
+			return nil
+		}
+		if s.ttl != 0 {
+			err := w.send(len(p.probes), s.ttl)
+			if err != nil && w.transient(err) && tries < backoffs {
+				p.notBefore = t.Add(10 * time.Millisecond << tries)
+				tries++
+				continue
+			}
+			tries = 0
+			id := p.sent(s.ttl, t)
+			if err != nil {
+				p.answer(id, notSent(err), t)
+			}
+			// Look for answers before the next probe: a quick path needs no
+			// probe beyond its end.
+			s.wait = t
+		}
+		answers, err := w.wait(s.wait)
+		if err != nil {
+			return err
+		}
+		t = now()
+		for _, a := range answers {
+			switch {
+			case !a.unclear:
+				p.answer(a.id, a.reply, t)
+			case clear:
+				clear = false
+				w.split()
+				p.restart()
+			}
+		}
+	}
+}
+
+// withDefaults checks the options and fills in what is not given.
+func (o Options) withDefaults(m Method) (Options, error) {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&o.FirstTTL, 1)
+	def(&o.MaxTTL, max(30, o.FirstTTL))
+	def(&o.Queries, 1)
+	def(&o.MaxSilent, 10)
+	if o.Port == 0 {
+		o.Port = 80
+		if m == MethodUDP {
+			o.Port = 33434
+		}
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 3300 * time.Millisecond
+	}
+	switch {
+	case o.FirstTTL < 1 || o.FirstTTL > 255:
+		return o, fmt.Errorf("first TTL %d is not between 1 and 255", o.FirstTTL)
+	case o.MaxTTL < o.FirstTTL || o.MaxTTL > 255:
+		return o, fmt.Errorf("last TTL %d is not between %d and 255", o.MaxTTL, o.FirstTTL)
+	case o.Queries < 1 || o.Queries > 10:
+		return o, fmt.Errorf("%d queries a TTL are not between 1 and 10", o.Queries)
+	case o.Timeout < 0:
+		return o, fmt.Errorf("timeout %v is negative", o.Timeout)
+	}
+	return o, nil
+}
+
+// path returns the result as far as it is known. Repeats is how many packets
+// were sent besides the probes.
+func (p *plan) path(repeats int) Path {
+	path := Path{Target: p.target, Port: p.o.Port, Hops: []Hop{}, Packets: len(p.probes)}
+	last := p.last()
+	for i, h := range p.hops {
+		hop := Hop{TTL: p.o.FirstTTL + i, Replies: make([]Reply, 0, len(h.probes))}
+		for _, id := range h.probes {
+			hop.Replies = append(hop.Replies, p.probes[id].reply)
+		}
+		if hop.TTL <= last {
+			path.Hops = append(path.Hops, hop)
+		}
+	}
+	for i := range p.probes {
+		if p.probes[i].reply.Outcome == OutcomeNotSent {
+			path.Packets--
+		}
+	}
+	path.Packets += repeats
+	if p.halted && p.far < p.o.FirstTTL {
+		path.Packets = 0 // silent probes did not get out either
+	}
+	path.Reached = path.Distance() != 0
+	path.End = p.why(path)
+	return path
+}
+
+// last returns the last TTL to report. Resets and time exceeded messages from
+// beyond the end tell where a reset comes from, and are kept.
+func (p *plan) last() int {
+	if p.end == 0 {
+		return p.o.FirstTTL + len(p.hops) - 1
+	}
+	last := p.end
+	for i := range p.probes {
+		if o := p.probes[i].reply.Outcome; o == OutcomeRefused || o == OutcomeTimeExceeded {
+			last = max(last, p.probes[i].ttl)
+		}
+	}
+	return last
+}
+
+func (p *plan) why(path Path) End {
+	ttl, refusal := path.Unreachable()
+	switch {
+	case path.Reached:
+		return EndReached
+	case refusal != nil && ttl == p.end:
+		return EndUnreachable
+	case p.halted:
+		return EndNotSent
+	case p.looped:
+		return EndLoop
+	case p.end != 0 || p.probesWait():
+		return EndUnknown
+	case p.o.MaxSilent >= 0 && p.far+p.o.MaxSilent <= p.o.MaxTTL:
+		return EndSilent
+	}
+	return EndMaxTTL
+}
+
+func (p *plan) probesWait() bool {
+	for i := range p.probes {
+		if p.probes[i].waiting {
+			return true
+		}
+	}
+	return len(p.probes) == 0
+}
+
+// notSent is the reply for a probe that err kept inside.
+func notSent(err error) Reply {
+	r := Reply{Outcome: OutcomeNotSent, Err: err.Error()}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		r.Errno = errno
+	}
+	return r
+}
