@@ -1,0 +1,287 @@
+package diagnose
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// What stops working when packets to a peer no longer make the round trip, and
+// what may stop working when nothing leaves an interface at all.
+var (
+	beyondPeer = []string{FactPath, FactAnswers, FactOpen, FactServer}
+	beyondLink = append([]string{FactNeighbor}, beyondPeer...)
+	upstream   = []string{
+		FactAddress, FactDefault, FactRoute, FactForwards, FactAccepted, FactName, FactRecursion,
+	}
+)
+
+// DefaultCauses returns the causes that this library knows, the most basic
+// first. The slice is the caller's to extend.
+func DefaultCauses() []Cause {
+	return slices.Concat(localCauses(), resolverCauses(), pathCauses(), serviceCauses())
+}
+
+func localCauses() []Cause {
+	return []Cause{{
+		Code: LinkNoInterface, Kind: AtLocal, Place: PlaceIface, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactInterface, State: No}},
+		Allows:  append(slices.Clone(upstream), beyondLink...),
+		Summary: "this host has no network interface {subject}",
+	}, {
+		Code: LinkAdminDown, Kind: AtLocal, Place: PlaceIface, Bind: ByIface, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactAdminUp, State: No}},
+		Predicts: append([]string{FactCarrier}, beyondLink...), Allows: upstream,
+		Summary: "interface {subject} is switched off",
+	}, {
+		Code: LinkNoCarrier, Kind: AtLocal, Place: PlaceIface, Bind: ByIface, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactCarrier, State: No}, {Fact: FactAdminUp, State: Yes}},
+		Predicts: beyondLink, Allows: upstream,
+		Summary: "interface {subject} has no link: the cable is unplugged, or what it leads to is off",
+	}, {
+		Code: AddrNone, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByFamily, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactAddress, State: No, Values: []string{"none"}}},
+		Predicts: beyondLink, Allows: upstream,
+		Summary: "interface {subject} has no {family} address",
+	}, {
+		Code: AddrLinkLocalOnly, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByFamily, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactAddress, State: No, Values: []string{"linklocal_only"}}},
+		Allows:  append(slices.Clone(upstream), beyondLink...),
+		Summary: "interface {subject} has only a link-local {family} address: no DHCP server gave it a lease",
+	}, {
+		Code: RouteNoDefault, Kind: AtLocal, Bind: ByFamily, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactDefault, State: No}},
+		Allows:  append([]string{FactRoute, FactName, FactForwards}, beyondPeer...),
+		Summary: "this host has no {family} default route, so it knows no way off its own networks",
+	}, {
+		Code: RouteLocalBlackhole, Kind: AtLocal, Bind: ByPeer, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactRoute, State: No, Values: []string{"blackhole", "unreachable", "prohibit"}}},
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "this host's own routing table refuses {peer}: {value} route",
+	}, {
+		Code: RoutePolicyRule, Kind: AtLocal, Bind: ByPeer, Confidence: Confirmed,
+		When: []Pattern{{
+			Fact: FactRoute, State: No,
+			Values: []string{"rule_blackhole", "rule_unreachable", "rule_prohibit", "rule_no_route"},
+		}},
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "a policy rule of this host refuses {peer} ({value})",
+	}, {
+		Code: FWLocalEgress, Kind: AtLocal, Bind: ByPeer | ByPort, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactSend, State: No}},
+		Predicts: []string{FactAnswers, FactOpen}, Allows: []string{FactServer, FactName, FactPath, FactForwards, FactAccepted},
+		Summary: "this host's own packet filter stops what it sends to {subject}",
+	}, {
+		Code: GWUnresolved, Kind: AtL2, Place: PlaceGateway, Bind: ByIface | ByGateway, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactNeighbor, State: No, Values: []string{"gateway"}}},
+		Predicts: beyondPeer, Allows: []string{FactForwards, FactAccepted, FactName, FactRecursion},
+		Summary: "the gateway {gateway} does not answer on {iface}: nobody there has that address",
+	}, {
+		Code: GWNotForwarding, Kind: AtHop, Place: PlaceGateway, Bind: ByGateway | ByPeer, Confidence: Likely,
+		When:     []Pattern{{Fact: FactForwards, State: No}, {Fact: FactNeighbor, State: Yes}},
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "the gateway {gateway} is there but passes nothing on to {peer}",
+		Decide:  "on {gateway}: sysctl net.ipv4.ip_forward",
+	}}
+}
+
+func resolverCauses() []Cause {
+	return []Cause{{
+		Code: DNSNoNameserver, Kind: AtLocal, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactConfigured, State: No}},
+		Allows:  []string{FactName, FactServer},
+		Summary: "no name server is configured in {subject}",
+	}, {
+		Code: DNSServerDown, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Confirmed,
+		When: []Pattern{
+			{Fact: FactServer, State: No},
+			{Fact: FactNeighbor, State: No, Values: []string{"peer"}},
+		},
+		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
+		Summary: "the name server {peer} is down: it does not even answer ARP or NDP on {iface}",
+	}, {
+		Code: DNSPortClosed, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactServer, State: No, Values: []string{"port_unreachable"}, Peer: true}},
+		Allows:  []string{FactName},
+		Summary: "no name server runs on {peer}: the host is up, port {port} is closed",
+	}, {
+		Code: DNSPortFiltered, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactServer, State: No, Values: []string{"timeout", "prohibited"}},
+			{Fact: FactPath, State: Yes},
+		},
+		Allows:  []string{FactName},
+		Summary: "the name server {peer} is up, but port {port} does not answer: a firewall swallows the questions",
+		Decide:  "on {peer}: nft list ruleset, and ss -lun",
+	}, {
+		Code: DNSFirstServerDead, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactServer, State: No, Values: []string{"timeout"}},
+			{Fact: FactName, State: Yes},
+		},
+		Allows:  []string{FactNeighbor, FactPath, FactAccepted},
+		Summary: "the name server {peer} does not answer; a later one does, after a wait at every look-up",
+	}, {
+		Code: DNSRecursionBroken, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactRecursion, State: No}},
+		Allows:  []string{FactName},
+		Summary: "the name server {peer} resolves nothing beyond its own zones ({value})",
+	}, {
+		Code: DNSAuthBroken, Kind: AtResolver, Place: PlaceAt, Bind: ByName, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactName, State: No, Values: []string{"serv_fail", "lame", "timeout_upstream"}},
+			{Fact: FactRecursion, State: Yes},
+		},
+		Summary: "the name servers of {name}'s own zone are broken: {at} resolves other names ({value} for this one)",
+		Decide:  "dig +trace {name}",
+	}, {
+		Code: DNSSearchMissing, Kind: AtLocal, Bind: ByName, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactQualified, State: No}},
+		Allows:  []string{FactName},
+		Summary: "{name} resolves only as {value}, and no search domain is configured that would complete it",
+	}, {
+		Code: DNSNXDomain, Kind: AtResolver, Place: PlaceAt, Bind: ByName, Confidence: Confirmed,
+		When: []Pattern{
+			{Fact: FactName, State: No, Values: []string{"nx_domain"}},
+			{Fact: FactQualified, State: No, Absent: true},
+		},
+		Summary: "there is no such name as {name}: {detail}",
+	}, {
+		Code: DNSNoData, Kind: AtResolver, Place: PlaceAt, Bind: ByName, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactName, State: No, Values: []string{"no_data"}}},
+		Summary: "the name {name} is there, but it has no address: {detail}",
+	}}
+}
+
+func pathCauses() []Cause {
+	refused := func(code Code, value, summary string) Cause {
+		return Cause{
+			Code: code, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Confirmed,
+			When:     []Pattern{{Fact: FactAccepted, State: No, Values: []string{value}}},
+			Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
+			Summary: summary,
+		}
+	}
+	silent := []Pattern{{Fact: FactPath, State: No, Values: []string{"silent"}, Remote: true}}
+	return []Cause{{
+		Code: PathLoop, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactLoopFree, State: No}},
+		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
+		Summary: "routers send packets for {peer} in a circle: {value}",
+	},
+		refused(PathHostUnreachable, "host_unreachable", "the last router {at} cannot find {peer} on its network: the host is off, or has another address"),
+		refused(PathNetUnreachable, "net_unreachable", "router {at} has no route to {peer}"),
+		refused(PathProtoUnreachable, "proto_unreachable", "{at} says that {peer} does not speak the protocol"),
+		refused(PathAdminProhibited, "prohibited", "router {at} forbids packets to {peer} ({detail})"),
+		{
+			Code: PathHostUnreachable, Kind: AtL2, Place: PlacePeer, Bind: ByPeer, Confidence: Confirmed,
+			When: []Pattern{
+				{Fact: FactNeighbor, State: No, Values: []string{"peer"}},
+				{Fact: FactServer, State: No, Absent: true},
+			},
+			Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
+			Summary: "{peer} should be on {iface}'s own network and does not answer there: it is off, unplugged, or has another address",
+		}, {
+			Code: PathBlackhole, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely,
+			When:     silent,
+			Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
+			Summary: "packets to {peer} vanish behind {at}, the last hop that answers",
+			Decide:  "on the router behind {at}: ip route get {peer}",
+		}, {
+			Code: PathNoReturnRoute, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely,
+			When:     silent,
+			Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
+			Summary: "the router behind {at} may have no way back to this host",
+			Decide:  "traceroute from {peer} to this host",
+		}, {
+			Code: ServerNoReturnRoute, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+			When:     silent,
+			Predicts: beyondPeer, Allows: []string{FactName},
+			Summary: "{peer} may have no way back to this host",
+			Decide:  "on {peer}: ip route",
+		}, {
+			Code: FWServerPolicyDrop, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+			When:     silent,
+			Predicts: beyondPeer, Allows: []string{FactName},
+			Summary: "{peer} may swallow everything by its own packet filter",
+			Decide:  "on {peer}: nft list ruleset, or iptables -L -n",
+		}}
+}
+
+func serviceCauses() []Cause {
+	swallowed := []Pattern{
+		{Fact: FactAnswers, State: No, Values: []string{"silent"}},
+		{Fact: FactPath, State: Yes},
+	}
+	return []Cause{{
+		Code: FWRejectRST, Kind: AtHop, Place: PlaceAt, Bind: ByPeer | ByPort, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactReset, State: No}},
+		Allows:  []string{FactOpen},
+		Summary: "a firewall at {at} resets connections to {subject}; the host itself is farther away",
+	}, {
+		// On the same network no hop stands between: silence is the host's own.
+		Code: FWServerPolicyDrop, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactPath, State: No, Values: []string{"silent"}, Local: true},
+			{Fact: FactNeighbor, State: Yes, Values: []string{"peer"}},
+		},
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "{peer} is there on {iface}'s own network, but swallows everything that was sent to it",
+		Decide:  "on {peer}: nft list ruleset, or iptables -L -n",
+	}, {
+		Code: FWPathReject, Kind: AtHop, Place: PlaceAt, Bind: ByPeer | ByPort, Confidence: Confirmed,
+		When: []Pattern{
+			{Fact: FactAnswers, State: No, Values: []string{"port_unreachable", "prohibited", "host_unreachable", "net_unreachable", "proto_unreachable"}, Remote: true},
+			{Fact: FactPath, State: Yes},
+		},
+		Predicts: []string{FactOpen},
+		Summary:  "a firewall at {at} refuses {subject} ({value}), while {peer} answers otherwise",
+	}, {
+		Code: FWServerReject, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactAnswers, State: No, Values: []string{"port_unreachable", "prohibited", "host_unreachable", "net_unreachable", "proto_unreachable"}, Peer: true}},
+		Predicts: []string{FactOpen},
+		Summary:  "the packet filter of {peer} itself refuses port {port} ({value})",
+	}, {
+		Code: FWPathDrop, Kind: AtHop, Place: PlaceAt, Bind: ByPeer | ByPort, Confidence: Likely,
+		When:     swallowed,
+		Predicts: []string{FactOpen},
+		Summary:  "a firewall swallows packets to port {port} of {peer}: they come as far as {at}, and {peer} answers otherwise",
+		Decide:   "on {at}: nft list ruleset, or iptables -L FORWARD -n -v",
+	}, {
+		Code: FWServerDrop, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Likely,
+		When:     append(slices.Clone(swallowed), Pattern{Fact: FactBefore, State: Yes}),
+		Predicts: []string{FactOpen},
+		Summary:  "the packet filter of {peer} itself swallows packets to port {port}",
+		Decide:   "on {peer}: nft list ruleset, or iptables -L INPUT -n -v",
+	}, {
+		Code: SvcBoundElsewhere, Kind: AtLocal, Bind: ByPeer | ByPort, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactListening, State: No, Values: []string{"elsewhere"}}},
+		Predicts: []string{FactOpen},
+		Summary:  "the service of port {port} listens on another address of this host: {detail}",
+	}, {
+		Code: SvcNotListening, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Confirmed,
+		When: []Pattern{
+			{Fact: FactOpen, State: No, Values: []string{"reset"}},
+			{Fact: FactReset, State: No, Absent: true},
+			{Fact: FactListening, State: No, Values: []string{"elsewhere"}, Absent: true},
+		},
+		Allows:  []string{FactListening},
+		Summary: "nothing listens on port {port} of {peer}: the host is reached and resets the connection",
+	}}
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "the first hop"
+	}
+	return a.String()
+}
+
+func portText(p uint16) string { return strconv.Itoa(int(p)) }
+
+func familyText(f int) string {
+	if f == 0 {
+		return "IP"
+	}
+	return "IPv" + strconv.Itoa(f)
+}

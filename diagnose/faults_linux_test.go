@@ -1,0 +1,222 @@
+package diagnose_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/netsonde/netsonde/diagnose"
+	"github.com/netsonde/netsonde/internal/lab"
+)
+
+// fault is one broken network and what has to be said about it.
+type fault struct {
+	id      string
+	routers int
+	// target is what the user types; nil is the server's address and port.
+	target func(n *network) string
+	inject func(t *testing.T, n *network)
+	// bites proves from outside the tool that the fault was there while it ran.
+	bites func(t *testing.T, n *network)
+	code  diagnose.Code
+	where func(n *network) netip.Addr // nil: anywhere
+	also  []diagnose.Code             // must be among the ambiguous ones
+	// twin puts the network right again; nil: nothing was broken in it that
+	// could not be left out of a new one.
+}
+
+func named(n *network) string { return n.named() }
+
+// counters are the proof of faults that are filters.
+func drop(hook lab.Hook, on func(n *network) *lab.Host, rule func(n *network) lab.Rule, c **lab.Counter) func(*testing.T, *network) {
+	return func(_ *testing.T, n *network) { *c = on(n).Filter(hook, rule(n)) }
+}
+
+func counted(c **lab.Counter) func(*testing.T, *network) {
+	return func(t *testing.T, _ *network) {
+		if (*c).Packets() == 0 {
+			t.Error("the fault did not bite: its rule saw no packet")
+		}
+	}
+}
+
+func faults() []fault {
+	var d38, d39, d42 *lab.Counter
+	return []fault{{
+		id: "D01 no carrier", routers: 1, code: diagnose.LinkNoCarrier,
+		inject: func(_ *testing.T, n *network) { n.uplink.Down() },
+		bites: func(t *testing.T, n *network) {
+			wantOutput(t, n.client, "NO-CARRIER", "ip", "link", "show", n.clientIf)
+		},
+	}, {
+		id: "D01 no carrier, by name", routers: 1, target: named, code: diagnose.LinkNoCarrier,
+		inject: func(_ *testing.T, n *network) { n.uplink.Down() },
+	}, {
+		id: "D02 admin down", routers: 1, code: diagnose.LinkAdminDown,
+		inject: func(_ *testing.T, n *network) { n.client.Down(n.clientIf) },
+		bites: func(t *testing.T, n *network) {
+			wantOutput(t, n.client, "state DOWN", "ip", "link", "show", n.clientIf)
+		},
+	}, {
+		id: "D03 no address", routers: 1, code: diagnose.AddrNone,
+		inject: func(_ *testing.T, n *network) { n.client.FlushAddrs(n.clientIf) },
+	}, {
+		id: "D03 no address, by name", routers: 1, target: named, code: diagnose.AddrNone,
+		inject: func(_ *testing.T, n *network) { n.client.FlushAddrs(n.clientIf) },
+	}, {
+		id: "D08 no default route", routers: 1, code: diagnose.RouteNoDefault,
+		inject: func(_ *testing.T, n *network) { n.client.DelRoute("default") },
+	}, {
+		id: "D08 no default route, by name", routers: 2, target: named, code: diagnose.RouteNoDefault,
+		inject: func(_ *testing.T, n *network) { n.client.DelRoute("default") },
+	}, {
+		id: "D09 nobody is the gateway", routers: 1, code: diagnose.GWUnresolved,
+		inject: func(_ *testing.T, n *network) {
+			n.client.DelRoute("default")
+			n.client.Route("default", n.absent().String())
+		},
+		where: (*network).absent,
+		bites: func(t *testing.T, n *network) {
+			wantOutput(t, n.client, "FAILED", "ip", "neigh", "show", n.absent().String())
+		},
+	}, {
+		id: "D17 no name server", routers: 1, target: named, code: diagnose.DNSNoNameserver,
+		inject: func(_ *testing.T, n *network) { n.client.ResolvConf("search " + n.domain + "\n") },
+	}, {
+		id: "D20 name server's port closed", routers: 1, target: named, code: diagnose.DNSPortClosed,
+		inject: func(_ *testing.T, n *network) { n.dns.Close() },
+		where:  func(n *network) netip.Addr { return n.nsAddr },
+	}, {
+		id: "D22 search domain missing", routers: 1, target: named, code: diagnose.DNSSearchMissing,
+		inject: func(_ *testing.T, n *network) { n.client.ResolvConf(fmt.Sprintf("nameserver %s\n", n.nsAddr)) },
+	}, {
+		id: "D23 no such name", routers: 1, code: diagnose.DNSNXDomain,
+		target: func(n *network) string { return fmt.Sprintf("nosuch.%s:%d", n.domain, n.port) },
+		where:  func(n *network) netip.Addr { return n.nsAddr },
+	}, {
+		id: "D28 blackhole behind a hop", routers: 2, code: diagnose.PathBlackhole,
+		inject: func(_ *testing.T, n *network) { n.last().Blackhole(n.serverNet()) },
+		where:  func(n *network) netip.Addr { return n.gateways[len(n.gateways)-2] },
+	}, {
+		id: "D29 unreachable route on the way", routers: 2, code: diagnose.PathHostUnreachable,
+		inject: func(_ *testing.T, n *network) { n.last().Unreachable(n.serverNet()) },
+		where:  func(n *network) netip.Addr { return n.gateways[len(n.gateways)-1] },
+	}, {
+		id: "D29 no route on the way", routers: 2, code: diagnose.PathNetUnreachable,
+		inject: func(_ *testing.T, n *network) { n.routers[0].DelRoute("default") },
+		where:  func(n *network) netip.Addr { return n.gateways[0] },
+	}, {
+		id: "D31 host off", routers: 2, code: diagnose.PathHostUnreachable,
+		inject: func(_ *testing.T, n *network) { n.server.PowerOff() },
+		where:  func(n *network) netip.Addr { return n.gateways[len(n.gateways)-1] },
+	}, {
+		id: "D32 routing loop", routers: 2, code: diagnose.PathLoop,
+		inject: func(_ *testing.T, n *network) {
+			n.last().DelRoute(n.serverNet())
+			n.last().Route(n.serverNet(), n.back(len(n.routers)-1).String())
+		},
+	}, {
+		id: "D36 nothing listens", routers: 1, code: diagnose.SvcNotListening,
+		target: func(n *network) string { return netip.AddrPortFrom(n.serverAddr, uint16(n.port+1)).String() },
+		where:  func(n *network) netip.Addr { return n.serverAddr },
+	}, {
+		id: "D38 a firewall on the way resets", routers: 2, code: diagnose.FWRejectRST,
+		inject: drop(lab.Forward, func(n *network) *lab.Host { return n.routers[0] }, func(n *network) lab.Rule {
+			return lab.Rule{Proto: "tcp", DPort: uint16(n.port), Action: lab.RejectReset}
+		}, &d38),
+		bites: counted(&d38),
+		where: func(n *network) netip.Addr { return n.gateways[0] },
+	}, {
+		id: "D39 a firewall on the way drops the port", routers: 2, code: diagnose.FWPathDrop,
+		inject: drop(lab.Forward, (*network).last, func(n *network) lab.Rule {
+			return lab.Rule{Proto: "tcp", DPort: uint16(n.port)}
+		}, &d39),
+		bites: counted(&d39),
+		where: func(n *network) netip.Addr { return n.gateways[len(n.gateways)-1] },
+		also:  []diagnose.Code{diagnose.FWServerDrop},
+	}, {
+		id: "D42 own filter drops what goes out", routers: 1, code: diagnose.FWLocalEgress,
+		inject: drop(lab.Output, func(n *network) *lab.Host { return n.client }, func(n *network) lab.Rule {
+			return lab.Rule{Proto: "tcp", DPort: uint16(n.port)}
+		}, &d42),
+		bites: counted(&d42),
+	}}
+}
+
+// TestFaults breaks a network in each way and holds the verdict against what
+// was broken, with all capabilities and with none; and holds the same network
+// unbroken to be healthy.
+func TestFaults(t *testing.T) {
+	for _, f := range faults() {
+		for _, privileged := range []bool{true, false} {
+			arm := map[bool]string{true: "all capabilities", false: "no capabilities"}[privileged]
+			t.Run(f.id+", "+arm, func(t *testing.T) { f.check(t, privileged) })
+		}
+	}
+}
+
+func (f fault) check(t *testing.T, privileged bool) {
+	n := build(t, f.routers)
+	target := n.target()
+	if f.target != nil {
+		target = f.target(n)
+	}
+	if f.inject != nil {
+		f.inject(t, n)
+	}
+	r := diagnoseFrom(t, n.client, privileged, target)
+	if f.bites != nil {
+		f.bites(t, n)
+	}
+	if r.Verdict.Code != f.code || len(r.Causes) != 1 {
+		t.Fatalf("verdict %q, causes %v, want %q alone\n%s", r.Verdict.Code, codesOf(r.Causes), f.code, dump(r))
+	}
+	if f.where != nil && (r.Verdict.Where == nil || r.Verdict.Where.Addr != f.where(n)) {
+		t.Errorf("located at %v, want %v\n%s", r.Verdict.Where, f.where(n), dump(r))
+	}
+	for _, code := range f.also {
+		if !slices.Contains(codesOf(r.Ambiguous), code) {
+			t.Errorf("ambiguous %v, want %q among them", codesOf(r.Ambiguous), code)
+		}
+	}
+	if len(r.Remedies) == 0 || len(r.Causes[0].Evidence) == 0 {
+		t.Errorf("no remedy or no evidence\n%s", dump(r))
+	}
+	for _, e := range r.FactsOf(r.Causes[0]) {
+		if e.Command == "" {
+			t.Errorf("fact %s has no command that shows it", e.Name)
+		}
+	}
+	checkCost(t, r)
+}
+
+// checkCost holds every run to the promised number of packets.
+func checkCost(t *testing.T, r diagnose.Report) {
+	t.Helper()
+	if r.Cost.Packets > diagnose.MaxPackets {
+		t.Errorf("%d packets sent, want at most %d", r.Cost.Packets, diagnose.MaxPackets)
+	}
+	t.Logf("%s: %d packets, %v", r.Verdict.Code, r.Cost.Packets, r.Cost.Wall)
+}
+
+func codesOf(findings []diagnose.Finding) (out []diagnose.Code) {
+	for _, f := range findings {
+		out = append(out, f.Code)
+	}
+	return out
+}
+
+// dump prints the facts of a report for a person who has to find out why.
+func dump(r diagnose.Report) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", r.Verdict.Code, r.Verdict.Summary)
+	for _, f := range r.Facts {
+		fmt.Fprintf(&b, "  %-11s %-22s %-24s value=%q at=%v neutral=%v %s%s\n", f.State, f.Name, f.Subject, f.Value, f.At, f.Neutral, f.Detail, f.Why)
+	}
+	for _, f := range slices.Concat(r.Causes, r.Ambiguous) {
+		fmt.Fprintf(&b, "  %s: %v\n", f.Code, f.Summary)
+	}
+	return b.String()
+}

@@ -1,0 +1,100 @@
+package diagnose
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/netsonde/netsonde/resolve"
+)
+
+// examineHost looks at this host itself: interfaces, addresses, gateways, name
+// servers, listeners. Only what the host is set up to use is sent to.
+func (g *gatherer) examineHost(ctx context.Context) []Fact {
+	g.begin("gateway", "name", "listeners")
+	var wg sync.WaitGroup
+	var gateways []*evidence
+	for _, gw := range g.host.gateways() {
+		e := g.evidenceFor(ctx, peer{role: RoleNone, addr: gw})
+		e.dead = g.deadInterface(e.iface)
+		gateways = append(gateways, e)
+		if e.usable() {
+			wg.Go(func() { g.knockGateway(ctx, e) })
+		}
+	}
+	var listen listening
+	wg.Go(func() { listen = g.listeners(ctx) })
+	servers := g.checkServers(ctx)
+	wg.Wait()
+
+	facts := g.hostFacts(gateways)
+	facts = append(facts, servers...)
+	return append(facts, listenersFact(listen))
+}
+
+// knockGateway makes the kernel look for the gateway. Whether it answers ping
+// is told but does not count: many do not.
+func (g *gatherer) knockGateway(ctx context.Context, e *evidence) {
+	e.echo, e.echoErr = g.echo(ctx, e.peer.addr, goalTimeout)
+	if e.echo == nil {
+		e.udp = g.trace(ctx, g.tools.udpTracer, e.peer.addr)
+	}
+	g.findNeighbor(ctx, e)
+}
+
+func (g *gatherer) hostFacts(gateways []*evidence) []Fact {
+	families := g.configuredFamilies()
+	var used []string
+	for _, e := range gateways {
+		used = append(used, e.iface)
+	}
+	stranded := len(gateways) == 0 && !slices.ContainsFunc(families, g.host.hasDefault)
+	wanted := g.host.wanted(g.opts.Interface, used, families, stranded)
+	facts := append([]Fact{g.host.hostFact()}, g.host.linkFacts(wanted, families)...)
+	for _, family := range families {
+		facts = append(facts, g.host.defaultFact(family, stranded))
+	}
+	for _, e := range gateways {
+		f := e.neighborFact()
+		if f.Value == "peer" {
+			f.Value = "gateway"
+		}
+		f.Scope = Scope{Iface: e.iface, Family: e.peer.family(), Gateway: e.peer.addr}
+		facts = append(facts, f)
+		if e.echo != nil {
+			facts = append(facts, e.asGateway().gatewayEchoFact())
+		}
+	}
+	return dedupe(facts)
+}
+
+// asGateway turns evidence about a gateway as a peer into that about a gateway.
+func (e *evidence) asGateway() *evidence {
+	return &evidence{peer: e.peer, iface: e.iface, gateway: e.peer.addr, gwEcho: e.echo}
+}
+
+// checkServers asks each configured name server for the root, which names no
+// third party.
+func (g *gatherer) checkServers(ctx context.Context) []Fact {
+	facts := []Fact{g.host.configuredFact()}
+	if facts[0].State != Yes {
+		return facts
+	}
+	a := g.newAsking(ctx, ".")
+	for _, s := range a.servers {
+		if s.ev.usable() {
+			a.wg.Go(func() {
+				done := make(chan struct{})
+				a.wg.Go(func() { g.probeUnless(ctx, done, s.ev) })
+				ans := g.query(ctx, s.ap, ".", resolve.TypeNS)
+				close(done)
+				s.answer = &ans
+			})
+		}
+	}
+	a.settle(ctx)
+	for _, s := range a.servers {
+		facts = append(facts, s.facts()...)
+	}
+	return facts
+}

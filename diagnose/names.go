@@ -1,0 +1,469 @@
+package diagnose
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/netsonde/netsonde/resolve"
+)
+
+const (
+	// nextServerAfter is when the next name server is asked as well. A healthy
+	// one answers long before, a user's patience ends long after.
+	nextServerAfter = 700 * time.Millisecond
+	// serverPatience is how long a name server may take while another one has
+	// answered already, before it is called silent.
+	serverPatience = 2 * time.Second
+)
+
+// nameResult is what the look-up of the target's name found out.
+type nameResult struct {
+	addrs   []netip.Addr
+	facts   []Fact
+	servers []*evidence // the name servers that were asked
+}
+
+// asking is the look-up of a name in progress: the servers and what each said
+// last.
+type asking struct {
+	g       *gatherer
+	name    string
+	servers []*server
+	wg      sync.WaitGroup
+}
+
+// server is one name server and what is known about it.
+type server struct {
+	ap netip.AddrPort
+	ev *evidence
+
+	mu     sync.Mutex
+	busy   bool            // a question is open
+	answer *resolve.Answer // of the first question it was asked, or its first reply
+}
+
+// resolveName looks the target's name up as this host would: hosts file, then
+// each candidate of the search list at the name servers in order. A server that
+// is silent is examined like any other peer while the next one is asked.
+func (g *gatherer) resolveName(ctx context.Context) nameResult {
+	name := g.target.Host
+	if addrs := g.host.hosts.Lookup(name); len(addrs) > 0 {
+		return nameResult{addrs: addrs, facts: []Fact{{
+			Name: FactName, Subject: name, State: Yes, Value: "hosts", Scope: Scope{Name: name},
+			Detail: name + " is " + joinAddrs(addrs) + " in the hosts file", Command: "getent hosts " + name,
+		}}}
+	}
+	facts := []Fact{g.host.configuredFact()}
+	if facts[0].State == No {
+		return nameResult{facts: append(facts, Fact{
+			Name: FactName, Subject: name, State: No, Value: "no_server", Scope: Scope{Name: name},
+			Detail: name + " cannot be looked up", Command: "nslookup " + name,
+		})}
+	}
+	a := g.newAsking(ctx, name)
+	addrs, nameFacts := a.lookUp(ctx)
+	a.settle(ctx)
+	facts = append(facts, nameFacts...)
+	result := nameResult{addrs: addrs}
+	for _, s := range a.servers {
+		if s.ev.answer == nil && s.ev.usable() {
+			continue // not asked: an earlier one answered
+		}
+		result.servers = append(result.servers, s.ev)
+		facts = append(facts, s.facts()...)
+	}
+	result.facts = facts
+	return result
+}
+
+func (s *snapshot) configuredFact() Fact {
+	f := Fact{Name: FactConfigured, Subject: s.confPath, State: Yes, Command: "cat " + s.confPath}
+	switch {
+	case s.confErr != nil:
+		f.State, f.Why = NotChecked, s.confErr.Error()
+	case s.conf.NoServer:
+		f.State, f.Detail = No, "no nameserver line in "+s.confPath
+		if s.conf.Missing {
+			f.Detail = "there is no " + s.confPath
+		}
+	default:
+		f.Detail = "name server " + joinServers(s.conf.Servers)
+	}
+	return f
+}
+
+func joinServers(servers []netip.AddrPort) string {
+	var addrs []netip.Addr
+	for _, s := range servers {
+		addrs = append(addrs, s.Addr())
+	}
+	return joinAddrs(addrs)
+}
+
+func (g *gatherer) newAsking(ctx context.Context, name string) *asking {
+	a := &asking{g: g, name: name}
+	for _, ap := range g.host.conf.Servers {
+		s := &server{ap: ap}
+		s.ev = g.evidenceFor(ctx, peer{role: RoleResolver, addr: ap.Addr(), port: ap.Port()})
+		s.ev.dead = g.deadInterface(s.ev.iface)
+		a.servers = append(a.servers, s)
+	}
+	return a
+}
+
+// lookUp tries the candidates in order until one has an address.
+func (a *asking) lookUp(ctx context.Context) ([]netip.Addr, []Fact) {
+	var last resolve.Answer
+	for _, candidate := range resolve.SearchList(a.name, a.g.host.conf) {
+		ans, addrs := a.ask(ctx, candidate)
+		if len(addrs) > 0 {
+			return addrs, []Fact{a.nameFact(candidate, ans, addrs)}
+		}
+		if worse(ans.Outcome, last.Outcome) {
+			last = ans
+		}
+		if !ans.Outcome.Replied() {
+			break // no server answers at all: further candidates would tell nothing more
+		}
+	}
+	facts := []Fact{a.nameFact(a.name, last, nil)}
+	if !last.Outcome.Replied() || last.Outcome == resolve.OutcomeNoData {
+		return nil, facts
+	}
+	qualified := a.suffixFact(ctx, last.Server)
+	facts = append(facts, qualified...)
+	found := len(qualified) > 0 && qualified[0].State == No
+	if last.Outcome != resolve.OutcomeNXDomain && !found {
+		facts = append(facts, a.recursionFact(ctx, last))
+	}
+	return nil, facts
+}
+
+// worse orders what the candidates gave by what it says about the name: that
+// it exists without an address, then failures, then that it does not exist.
+func worse(a, b resolve.Outcome) bool {
+	weight := func(o resolve.Outcome) int {
+		switch {
+		case o == resolve.OutcomeUnknown:
+			return 0
+		case o == resolve.OutcomeNXDomain:
+			return 2
+		case !o.Replied():
+			return 1
+		case o == resolve.OutcomeNoData:
+			return 4
+		}
+		return 3
+	}
+	return weight(a) > weight(b)
+}
+
+// ask puts A and AAAA of one candidate to the servers: the next one is asked
+// when the one before fails or is silent for nextServerAfter.
+func (a *asking) ask(ctx context.Context, candidate string) (resolve.Answer, []netip.Addr) {
+	ctx, cancel := context.WithCancel(ctx)
+	answers := make(chan resolve.Answer, len(a.servers))
+	asked, pending := 0, 0
+	next := func() {
+		for asked < len(a.servers) {
+			s := a.servers[asked]
+			asked++
+			if s.take() {
+				pending++
+				a.wg.Go(func() { answers <- s.resolve(ctx, a.g, candidate) })
+				return
+			}
+		}
+	}
+	defer func() {
+		// A server that is silent while others answer keeps its question until
+		// settle: whether it is slow or dead is still open.
+		if pending == 0 {
+			cancel()
+			return
+		}
+		a.wg.Go(func() {
+			defer cancel()
+			select {
+			case <-ctx.Done():
+			case <-time.After(serverPatience):
+			}
+		})
+	}()
+	var best resolve.Answer
+	for next(); pending > 0; {
+		timer := time.NewTimer(nextServerAfter)
+		select {
+		case ans := <-answers:
+			pending--
+			if ans.Outcome.Final() {
+				return ans, ans.Addrs()
+			}
+			if worse(ans.Outcome, best.Outcome) {
+				best = ans
+			}
+			next()
+		case <-timer.C:
+			next()
+		}
+		timer.Stop()
+	}
+	return best, nil
+}
+
+// resolve asks one server for both families. The answer returned is the one
+// that decides, with the addresses of both.
+func (s *server) resolve(ctx context.Context, g *gatherer, name string) resolve.Answer {
+	var a4, a6 resolve.Answer
+	var wg sync.WaitGroup
+	six, stop := context.WithCancel(ctx)
+	wg.Go(func() { a6 = g.query(six, s.ap, name, resolve.TypeAAAA) })
+	a4 = s.ask(ctx, g, name)
+	if a4.Outcome == resolve.OutcomeAnswer {
+		// Addresses are there: the other family gets a moment, no more.
+		t := time.AfterFunc(200*time.Millisecond, stop)
+		defer t.Stop()
+	}
+	wg.Wait()
+	stop()
+	if a6.Outcome == resolve.OutcomeAnswer {
+		if a4.Outcome != resolve.OutcomeAnswer {
+			return a6
+		}
+		a4.Records = append(a4.Records, recordsOf(a6, a4)...)
+	}
+	return a4
+}
+
+// recordsOf returns the other family's addresses under the name that the first
+// answer's CNAME chain ends at.
+func recordsOf(from, to resolve.Answer) (records []resolve.Record) {
+	for _, r := range from.Records {
+		if r.Type == resolve.TypeAAAA {
+			r.Name = to.Canonical
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+// ask puts the A question, and examines the server meanwhile if it is silent.
+func (s *server) ask(ctx context.Context, g *gatherer, name string) resolve.Answer {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { g.probeUnless(ctx, done, s.ev) })
+	ans := g.query(ctx, s.ap, name, resolve.TypeA)
+	close(done)
+	wg.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+	if s.answer == nil || !s.answer.Outcome.Replied() {
+		s.answer = &ans
+	}
+	return ans
+}
+
+// take reserves a server for one question at a time: one that is still silent
+// about the last is not asked again.
+func (s *server) take() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy || !s.ev.usable() {
+		return false
+	}
+	s.busy = true
+	return true
+}
+
+// query asks and counts. An error is an answer too: nothing was learnt.
+func (g *gatherer) query(ctx context.Context, ap netip.AddrPort, name string, t resolve.Type) resolve.Answer {
+	ans, err := g.tools.resolver.Query(ctx, ap, resolve.Question{Name: name, Type: t})
+	if err != nil && ans.Outcome == resolve.OutcomeUnknown {
+		ans.Server, ans.Outcome, ans.Err = ap, resolve.OutcomeTimeout, err.Error()
+	}
+	g.count(max(1, len(ans.Attempts)))
+	return ans
+}
+
+// settle waits for the servers that were asked and have not answered yet.
+func (a *asking) settle(ctx context.Context) {
+	a.wg.Wait()
+	for _, s := range a.servers {
+		s.mu.Lock()
+		s.ev.answer = s.answer
+		s.mu.Unlock()
+		if s.ev.answer != nil && !s.ev.answer.Outcome.Replied() {
+			a.g.findNeighbor(ctx, s.ev)
+		}
+	}
+}
+
+func (a *asking) nameFact(as string, ans resolve.Answer, addrs []netip.Addr) Fact {
+	f := Fact{
+		Name: FactName, Subject: a.name, State: No, Value: ans.Outcome.String(), Scope: Scope{Name: a.name},
+		At: ans.Server.Addr(), Command: "nslookup " + a.name,
+	}
+	switch {
+	case len(addrs) > 0:
+		f.State, f.Value = Yes, "dns"
+		f.Detail = a.name + " is " + joinAddrs(addrs)
+		if !strings.EqualFold(strings.TrimSuffix(as, "."), strings.TrimSuffix(a.name, ".")) {
+			f.Detail += " (as " + as + ")"
+		}
+	case ans.Outcome.Replied():
+		f.Detail = f.At.String() + " answers " + rcodeWord(ans)
+		if ans.SOA != nil && ans.Outcome == resolve.OutcomeNXDomain {
+			f.Detail += ", and the zone's own servers vouch for it"
+		}
+		if len(ans.EDE) > 0 {
+			f.Detail += " (" + ans.EDE[0].String() + ")"
+		}
+	default:
+		f.At = netip.Addr{}
+		f.Detail = "no name server answered for " + a.name
+	}
+	return f
+}
+
+// rcodeWord is the answer in dig's words.
+func rcodeWord(ans resolve.Answer) string {
+	if ans.Outcome == resolve.OutcomeNoData {
+		return "NOERROR without an address"
+	}
+	return ans.RCode.String()
+}
+
+// suffixFact looks, for a short name that does not exist, for a suffix with
+// which it does: that of this host's own name, in the hosts file or the DNS.
+func (a *asking) suffixFact(ctx context.Context, server netip.AddrPort) []Fact {
+	if strings.Contains(strings.TrimSuffix(a.name, "."), ".") || strings.HasSuffix(a.name, ".") {
+		return nil
+	}
+	f := Fact{
+		Name: FactQualified, Subject: a.name, Scope: Scope{Name: a.name}, At: server.Addr(),
+		Why: "no domain is known that would complete it", Command: "cat " + a.g.host.confPath,
+	}
+	for _, suffix := range a.suffixes(ctx, server) {
+		full := a.name + "." + strings.TrimSuffix(suffix, ".")
+		ans := a.g.query(ctx, server, full+".", resolve.TypeA)
+		if len(ans.Addrs()) == 0 {
+			ans = a.g.query(ctx, server, full+".", resolve.TypeAAAA)
+		}
+		if len(ans.Addrs()) > 0 {
+			f.State, f.Value, f.Why = No, full, ""
+			f.Detail = full + " resolves to " + joinAddrs(ans.Addrs())
+			f.Command = "nslookup " + full
+			return []Fact{f}
+		}
+	}
+	return []Fact{f}
+}
+
+// suffixes returns domains that this host is known to belong to and that the
+// search list does not have, at most three.
+func (a *asking) suffixes(ctx context.Context, server netip.AddrPort) (out []string) {
+	const most = 3
+	add := func(name string) {
+		_, domain, ok := strings.Cut(strings.TrimSuffix(name, "."), ".")
+		domain = strings.ToLower(domain)
+		if ok && domain != "" && len(out) < most && !slices.Contains(out, domain) && !slices.Contains(a.g.host.conf.Search, domain) {
+			out = append(out, domain)
+		}
+	}
+	add(a.g.tools.hostname())
+	own := a.g.host.own()
+	for _, e := range a.g.host.hosts.Entries {
+		if a := e.Addr; slices.Contains(own, a) && !a.IsLoopback() || a == debianSelf {
+			for _, n := range e.Names {
+				add(n)
+			}
+		}
+	}
+	for _, addr := range append(reversible(own), server.Addr()) {
+		if len(out) == most {
+			break
+		}
+		ans := a.g.query(ctx, server, resolve.ReverseName(addr), resolve.TypePTR)
+		for _, r := range ans.Records {
+			if d, ok := r.Data.(resolve.PTR); ok {
+				add(d.Target)
+			}
+		}
+	}
+	return out
+}
+
+// debianSelf is the address under which Debian's installer enters the host's
+// own name in the hosts file.
+var debianSelf = netip.AddrFrom4([4]byte{127, 0, 1, 1})
+
+// reversible picks two addresses that a reverse zone may know.
+func reversible(own []netip.Addr) (out []netip.Addr) {
+	for _, a := range own {
+		if !a.IsLoopback() && !a.IsLinkLocalUnicast() && len(out) < 2 {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// recursionFact asks a server that failed for the one name that every resolver
+// knows, the root.
+func (a *asking) recursionFact(ctx context.Context, failed resolve.Answer) Fact {
+	s := failed.Server.Addr()
+	f := Fact{
+		Name: FactRecursion, Subject: s.String(), State: Yes, Value: failed.Outcome.String(), At: s,
+		Scope:  Scope{Peer: s, Port: failed.Server.Port(), Role: RoleResolver},
+		Detail: s.String() + " resolves other names", Command: "dig @" + s.String() + " . NS",
+	}
+	root := a.g.query(ctx, failed.Server, ".", resolve.TypeNS)
+	switch {
+	case root.Outcome == resolve.OutcomeAnswer:
+	case root.Outcome.Replied():
+		f.State, f.Detail = No, s.String()+" does not even resolve the root ("+rcodeWord(root)+")"
+	default:
+		f.State, f.Why, f.Detail = NotChecked, s.String()+" did not answer a second question", ""
+	}
+	return f
+}
+
+// facts states what is known about a name server.
+func (s *server) facts() []Fact {
+	f := s.ev.fact(FactServer)
+	f.Subject = s.ap.Addr().String()
+	f.Command = "dig @" + f.Subject + " . NS"
+	ans := s.ev.answer
+	switch {
+	case ans == nil:
+		f.Why = "there is no way to it"
+	case ans.Outcome.Replied():
+		f.State, f.Value = Yes, ans.Outcome.String()
+		f.Detail = "name server " + f.Subject + " answers in " + millis(ans.RTT)
+	case ans.Outcome == resolve.OutcomeLocalFirewall:
+		f.State, f.Value, f.Detail = No, "filtered", "this host's own filter stops questions to "+f.Subject
+	case ans.Outcome.Local():
+		f.Why = "this host could not ask: " + ans.Err
+	default:
+		f.State, f.Value = No, serverWord(ans.Outcome)
+		f.Detail = "name server " + f.Subject + " does not answer"
+		if m := ans.ICMP; m != nil && !s.ev.isOwn(m.From) {
+			f.Value, f.At = refusalWord(m.Kind), m.From
+			f.Detail += ": " + m.String()
+		}
+	}
+	return append(s.ev.facts(), f)
+}
+
+// serverWord folds the ways of not answering into silence and refusal.
+func serverWord(o resolve.Outcome) string {
+	switch o {
+	case resolve.OutcomePortUnreachable, resolve.OutcomeProhibited, resolve.OutcomeNetUnreachable:
+		return o.String()
+	}
+	return "timeout"
+}

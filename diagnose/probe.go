@@ -1,0 +1,286 @@
+package diagnose
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/netsonde/netsonde/link"
+	"github.com/netsonde/netsonde/ping"
+	"github.com/netsonde/netsonde/portscan"
+	"github.com/netsonde/netsonde/trace"
+)
+
+const (
+	// deepAfter is how long the goal itself may take before the probes that
+	// tell why not are sent.
+	deepAfter = 300 * time.Millisecond
+	// answerPatience is how long those probes may go on once the goal has been
+	// refused, so that its cause is known and only its place is open.
+	answerPatience = 1500 * time.Millisecond
+	// goalTimeout is how long the goal may take: a router needs 3.05 s to find
+	// that nobody answers ARP or NDP for the target.
+	goalTimeout = 3300 * time.Millisecond
+	// sideTimeout is how long a ping may take that only adds to the picture.
+	sideTimeout = time.Second
+	// maxTried bounds the addresses of a name that are tried.
+	maxTried = 4
+)
+
+// controlPorts are tried on the target itself when its own port is silent and
+// nothing else of it answers: a reset from any of them shows that it is there.
+var controlPorts = []uint16{443, 80, 22}
+
+// evidenceFor starts the evidence about a peer: the kernel's decision.
+func (g *gatherer) evidenceFor(ctx context.Context, p peer) *evidence {
+	e := &evidence{peer: p, own: g.host.own()}
+	e.self = p.addr.IsLoopback() || slices.Contains(e.own, p.addr.WithZone(""))
+	d, err := g.tools.lookup.Lookup(ctx, p.addr)
+	if err != nil {
+		return e
+	}
+	e.decision = d
+	if hop := d.NextHop(); hop != p.addr {
+		e.gateway = hop
+	}
+	e.iface = d.Route.Device
+	return e
+}
+
+// usable reports whether it makes sense to send: there is a route, and its
+// interface is on and plugged in.
+func (e *evidence) usable() bool {
+	return e.routed() && !e.dead
+}
+
+// reach tries the addresses of the target. It returns the evidence about the
+// one that tells most: the one that was reached, or the first that has a route;
+// and neutral facts about the others.
+func (g *gatherer) reach(ctx context.Context, addrs []netip.Addr) (*evidence, []Fact) {
+	var all, routed []*evidence
+	for _, a := range addrs[:min(len(addrs), maxTried)] {
+		e := g.evidenceFor(ctx, peer{role: RoleTarget, addr: a, port: g.target.Port})
+		e.dead = g.deadInterface(e.iface)
+		all = append(all, e)
+		if e.usable() {
+			routed = append(routed, e)
+		}
+	}
+	if len(routed) == 0 {
+		return all[0], nil
+	}
+	e := g.knock(ctx, routed)
+	var others []Fact
+	for _, o := range routed {
+		if o != e && o.connect != nil {
+			f := o.openFact()
+			f.Neutral = true
+			others = append(others, f)
+		}
+	}
+	return e, others
+}
+
+func (g *gatherer) deadInterface(name string) bool {
+	l := g.host.link(name)
+	return l != nil && (!l.AdminUp() || l.Carrier == link.CarrierOff)
+}
+
+// knock asks for the goal itself at all addresses side by side, and for the
+// reasons at the first one if it does not come soon.
+func (g *gatherer) knock(ctx context.Context, routed []*evidence) *evidence {
+	probing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	arrivals := make(chan *evidence, len(routed))
+	var wg sync.WaitGroup
+	for _, e := range routed {
+		wg.Go(func() { g.goal(probing, e); arrivals <- e })
+	}
+	first := routed[0]
+	refused := make(chan struct{}) // closed when the goal failed somewhere: no need to wait for deepAfter
+	deep := make(chan struct{})
+	wg.Go(func() { defer close(deep); g.probeUnless(probing, probing.Done(), first, refused) })
+	var reached *evidence
+	for i := range routed {
+		e := <-arrivals
+		if e.goalReached() {
+			reached = e
+			break
+		}
+		if i == 0 {
+			close(refused)
+		}
+	}
+	if reached == nil && first.answered() {
+		// The cause is known; its place has a moment more.
+		select {
+		case <-deep:
+		case <-time.After(answerPatience):
+		}
+	} else if reached == nil {
+		<-deep
+	}
+	cancel()
+	wg.Wait()
+	if reached == nil {
+		reached = first
+	}
+	g.findNeighbor(ctx, reached)
+	return reached
+}
+
+// probeUnless examines a peer unless done is closed within deepAfter, or
+// sooner when hurry is.
+func (g *gatherer) probeUnless(ctx context.Context, done <-chan struct{}, e *evidence, hurry ...<-chan struct{}) {
+	var now <-chan struct{}
+	if len(hurry) > 0 {
+		now = hurry[0]
+	}
+	timer := time.NewTimer(deepAfter)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-now:
+		g.probe(ctx, e)
+	case <-timer.C:
+		g.probe(ctx, e)
+	}
+}
+
+// goal tries what the run is about.
+func (g *gatherer) goal(ctx context.Context, e *evidence) {
+	if e.peer.port == 0 {
+		e.echo, e.echoErr = g.echo(ctx, e.peer.addr, goalTimeout)
+		return
+	}
+	if r, ok := g.scan(ctx, e.peer.addr, e.peer.port); ok {
+		e.connect = &r
+	}
+	if e.self {
+		e.listen = g.listeners(ctx)
+	}
+}
+
+// goalReached reports whether the goal was seen.
+func (e *evidence) goalReached() bool {
+	if e.peer.port == 0 {
+		return e.echo != nil && e.echo.Outcome == ping.OutcomeReply
+	}
+	return e.connect != nil && e.connect.State == portscan.StateOpen
+}
+
+// answered reports whether the goal was refused rather than met with silence.
+func (e *evidence) answered() bool {
+	return e.connect != nil && e.connect.State == portscan.StateClosed || e.mainICMP() != nil
+}
+
+// probe sends what tells why the goal is not reached: where the packets for it
+// end, where others end, and whether the peer and the gateway answer at all.
+func (g *gatherer) probe(ctx context.Context, e *evidence) {
+	if e.self {
+		return
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { e.udp = g.trace(ctx, g.tools.udpTracer, e.peer.addr) })
+	if e.gateway.IsValid() {
+		wg.Go(func() { e.gwEcho, _ = g.echo(ctx, e.gateway, sideTimeout) })
+	}
+	if e.peer.port == 0 { // the echo of the goal itself is under way
+		e.control = g.scanControls(ctx, e.peer)
+		return
+	}
+	if e.peer.role == RoleTarget {
+		wg.Go(func() { e.tcp = g.trace(ctx, g.tools.tcpTracer(e.peer.port), e.peer.addr) })
+	}
+	e.echo, e.echoErr = g.echo(ctx, e.peer.addr, sideTimeout)
+	if e.peer.role == RoleTarget && (e.echo == nil || e.echo.Outcome != ping.OutcomeReply) && ctx.Err() == nil {
+		e.control = g.scanControls(ctx, e.peer)
+	}
+}
+
+// echo pings once. Silence until the timeout is a result; the error says why
+// nothing could be sent.
+func (g *gatherer) echo(ctx context.Context, dst netip.Addr, timeout time.Duration) (*ping.Result, error) {
+	if g.tools.pinger == nil {
+		return nil, g.tools.pingErr
+	}
+	waiting, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	r, err := g.tools.pinger.Ping(waiting, dst)
+	g.count(1)
+	switch {
+	case err == nil:
+		return &r, nil
+	case ctx.Err() != nil:
+		return nil, nil // cut short: nothing was learnt
+	case waiting.Err() != nil:
+		return &ping.Result{Target: dst, Outcome: ping.OutcomeTimeout}, nil
+	}
+	return nil, err
+}
+
+func (g *gatherer) scan(ctx context.Context, a netip.Addr, port uint16) (portscan.Result, bool) {
+	for _, r := range g.scanAll(ctx, []netip.AddrPort{netip.AddrPortFrom(a, port)}) {
+		return r, true
+	}
+	return portscan.Result{}, false
+}
+
+func (g *gatherer) scanControls(ctx context.Context, p peer) []portscan.Result {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var targets []netip.AddrPort
+	for _, port := range controlPorts {
+		if port != p.port {
+			targets = append(targets, netip.AddrPortFrom(p.addr, port))
+		}
+	}
+	return g.scanAll(ctx, targets)
+}
+
+func (g *gatherer) scanAll(ctx context.Context, targets []netip.AddrPort) (results []portscan.Result) {
+	for r, err := range g.tools.scanner.Scan(ctx, slices.Values(targets)) {
+		if err != nil {
+			break
+		}
+		g.count(max(1, r.Tries))
+		results = append(results, r)
+	}
+	return results
+}
+
+func (g *gatherer) trace(ctx context.Context, t Tracer, dst netip.Addr) *trace.Path {
+	p, err := t.Trace(ctx, dst)
+	g.count(p.Packets)
+	if err != nil && len(p.Hops) == 0 {
+		return nil
+	}
+	return &p
+}
+
+// findNeighbor looks the next hop up in the kernel's table, after the probes
+// have made the kernel look for it.
+func (g *gatherer) findNeighbor(ctx context.Context, e *evidence) {
+	if e.self || !e.usable() {
+		return
+	}
+	all, err := g.tools.neighbors.Neighbors(ctx)
+	if err != nil && len(all) == 0 {
+		return
+	}
+	hop, _ := e.nextHop()
+	for i := range all {
+		if all[i].Addr.WithZone("") == hop.WithZone("") && all[i].Device == e.iface {
+			e.neighbor = &all[i]
+		}
+	}
+}
+
+func (g *gatherer) listeners(ctx context.Context) listening {
+	l := listening{asked: true}
+	l.sockets, l.err = g.tools.sockets.Listeners(ctx)
+	return l
+}

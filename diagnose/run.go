@@ -1,0 +1,227 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/netsonde/netsonde/internal/operr"
+	"github.com/netsonde/netsonde/link"
+	"github.com/netsonde/netsonde/resolve"
+	"github.com/netsonde/netsonde/route"
+)
+
+// gatherer collects the facts of one run.
+type gatherer struct {
+	target Target
+	opts   Options
+	tools  *tools
+	host   snapshot
+	begun  time.Time
+
+	mu      sync.Mutex // guards what follows: probes run side by side
+	packets int
+	told    map[string]State // steps already reported to Progress
+}
+
+func run(ctx context.Context, target Target, opts *Options) (Report, error) {
+	g := &gatherer{target: target, begun: time.Now(), told: map[string]State{}}
+	if opts != nil {
+		g.opts = *opts
+	}
+	if g.opts.Budget <= 0 {
+		g.opts.Budget = DefaultBudget
+	}
+	t, err := newTools(g.opts)
+	if err != nil {
+		return Report{}, operr.New("diagnose: open", nil, err)
+	}
+	defer t.Close()
+	g.tools = t
+	ctx, cancel := context.WithTimeoutCause(ctx, g.opts.Budget, errBudget)
+	defer cancel()
+	g.begin("link", "address", "route")
+	if err := g.look(ctx); err != nil {
+		return Report{}, operr.New("diagnose: inspect this host", nil, err)
+	}
+	if n := g.opts.Interface; n != "" && g.host.link(n) == nil {
+		return Report{}, operr.New("diagnose: interface", n, os.ErrNotExist)
+	}
+	var facts []Fact
+	if target.Local() {
+		facts = g.examineHost(ctx)
+	} else {
+		facts = g.examineTarget(ctx)
+	}
+	return g.report(facts), nil
+}
+
+// errBudget marks what was not checked for want of time.
+var errBudget = errors.New("the time budget ran out")
+
+// look takes the snapshot of what this host knows by itself. Without its
+// interfaces and routes there is nothing to go by; a file that cannot be read is
+// a fact like any other.
+func (g *gatherer) look(ctx context.Context) (err error) {
+	h := &g.host
+	if h.links, err = g.tools.links.Inspect(ctx); err != nil && !errors.Is(err, link.ErrInterrupted) {
+		return err
+	}
+	if h.routes, err = g.tools.routes.Routes(ctx); err != nil && !errors.Is(err, route.ErrInterrupted) {
+		return err
+	}
+	h.confPath = cmpOr(g.opts.ResolvConf, "/etc/resolv.conf")
+	h.conf, h.confErr = resolve.ReadConfig(h.confPath)
+	h.hosts, _ = resolve.ReadHosts(cmpOr(g.opts.HostsFile, "/etc/hosts"))
+	h.distro = distribution(g.opts.OSRelease)
+	return nil
+}
+
+func cmpOr(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
+}
+
+// examineTarget is the whole procedure: name, path, port.
+func (g *gatherer) examineTarget(ctx context.Context) []Fact {
+	var peers []*evidence // whose routes the local facts are about
+	var facts []Fact
+	addrs := []netip.Addr{g.target.Addr}
+	if !g.target.Addr.IsValid() {
+		g.begin("name")
+		names := g.resolveName(ctx)
+		addrs = names.addrs
+		facts = names.facts
+		peers = append(peers, names.servers...)
+	}
+	if len(addrs) > 0 {
+		g.begin("gateway", "path", "port")
+		e, others := g.reach(ctx, addrs)
+		facts = append(facts, others...)
+		facts = append(facts, e.facts()...)
+		peers = append(peers, e)
+	}
+	return slices.Concat(g.localFacts(peers), facts)
+}
+
+// localFacts says about this host what the peers in question depend on.
+func (g *gatherer) localFacts(peers []*evidence) []Fact {
+	var used []string
+	var families, strandedFamilies []int
+	for _, e := range peers {
+		family := e.peer.family()
+		if !slices.Contains(families, family) {
+			families = append(families, family)
+		}
+		if e.routed() {
+			used = append(used, e.iface)
+		} else if routeWord(e.decision) == "no_route" {
+			strandedFamilies = append(strandedFamilies, family)
+		}
+	}
+	if len(families) == 0 {
+		families = g.configuredFamilies()
+	}
+	slices.Sort(families)
+	wanted := g.host.wanted(g.opts.Interface, used, families, len(strandedFamilies) > 0)
+	facts := append([]Fact{g.host.hostFact()}, g.host.linkFacts(wanted, families)...)
+	for _, family := range families {
+		facts = append(facts, g.host.defaultFact(family, slices.Contains(strandedFamilies, family)))
+	}
+	return dedupe(facts)
+}
+
+// configuredFamilies returns the families that this host has usable addresses
+// of, IPv4 when there are none.
+func (g *gatherer) configuredFamilies() (families []int) {
+	for _, family := range []int{4, 6} {
+		if slices.ContainsFunc(g.host.links, func(l link.Link) bool { return !l.Loopback() && len(usable(&l, family)) > 0 }) {
+			families = append(families, family)
+		}
+	}
+	if len(families) == 0 {
+		return []int{4}
+	}
+	return families
+}
+
+// report explains the facts and puts everything together.
+func (g *gatherer) report(facts []Fact) Report {
+	facts = dedupe(facts)
+	x := Explain(facts, g.opts.Causes...)
+	r := Report{
+		Version: Version, Target: g.target, Causes: x.Causes, Ambiguous: x.Ambiguous, Facts: facts,
+		Steps:    stepsFor(g.target, facts),
+		Remedies: remediesFor(x.Causes, facts),
+		Cost:     Cost{Packets: g.packets, Wall: time.Since(g.begun)},
+	}
+	r.Verdict = r.verdict(x)
+	for _, s := range r.Steps {
+		g.tell(s)
+	}
+	return r
+}
+
+func (r Report) verdict(x Explanation) Verdict {
+	switch {
+	case len(x.Causes) > 0:
+		c := x.Causes[0]
+		return Verdict{Code: c.Code, Where: c.Where, Confidence: c.Confidence, Summary: c.Summary}
+	case r.reached() && r.Target.Local():
+		return Verdict{Summary: "nothing is wrong with this host's network"}
+	case r.reached():
+		return Verdict{Summary: r.Target.String() + " is reachable"}
+	case len(x.Unexplained) > 0:
+		return Verdict{Summary: r.Target.String() + " is not reached, and the facts fit no known cause"}
+	}
+	return Verdict{Summary: "not enough could be checked to say whether " + r.Target.String() + " is reachable"}
+}
+
+// dedupe keeps one fact for each name, subject and peer; the first one that was
+// checked wins, and an anomaly wins over a neutral statement.
+func dedupe(facts []Fact) []Fact {
+	var out []Fact
+	for _, f := range facts {
+		i := slices.IndexFunc(out, func(o Fact) bool {
+			return o.Name == f.Name && o.Subject == f.Subject && o.Scope.Family == f.Scope.Family && o.Scope.Peer == f.Scope.Peer
+		})
+		switch {
+		case i < 0:
+			out = append(out, f)
+		case out[i].State == NotChecked, f.Anomaly() && !out[i].Anomaly() && out[i].State != Yes:
+			out[i] = f
+		}
+	}
+	return out
+}
+
+// begin tells Progress that steps have begun.
+func (g *gatherer) begin(ids ...string) {
+	for _, p := range procedure {
+		if slices.Contains(ids, p.id) && p.appliesTo(g.target) {
+			g.tell(Step{ID: p.id, Title: p.title, Why: InProgress})
+		}
+	}
+}
+
+func (g *gatherer) tell(s Step) {
+	if g.opts.Progress == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opts.Progress(s)
+}
+
+// count adds packets to the bill.
+func (g *gatherer) count(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.packets += n
+}

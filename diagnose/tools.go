@@ -1,0 +1,132 @@
+package diagnose
+
+import (
+	"context"
+	"net/netip"
+	"os"
+
+	"github.com/netsonde/netsonde/link"
+	"github.com/netsonde/netsonde/ping"
+	"github.com/netsonde/netsonde/portscan"
+	"github.com/netsonde/netsonde/resolve"
+	"github.com/netsonde/netsonde/route"
+	"github.com/netsonde/netsonde/sockets"
+	"github.com/netsonde/netsonde/trace"
+)
+
+// tools are the parts of the procedure, each the caller's or this library's.
+type tools struct {
+	links     LinkInspector
+	lookup    RouteLookuper
+	routes    RouteLister
+	neighbors NeighborLister
+	resolver  Resolver
+	pinger    Pinger // nil when pingErr says why
+	pingErr   error
+	scanner   Scanner
+	tcpTracer func(port uint16) Tracer
+	udpTracer Tracer
+	sockets   SocketLister
+
+	close []func() error
+}
+
+// maxSilent is how many silent hops in a row a trace follows: enough for the
+// stretches of silent routers that are met, few enough for the packet budget.
+const maxSilent = 6
+
+func newTools(o Options) (*tools, error) {
+	t := &tools{
+		links: o.Tools.Links, lookup: o.Tools.Lookup, routes: o.Tools.Routes, neighbors: o.Tools.Neighbors,
+		resolver: o.Tools.Resolver, pinger: o.Tools.Pinger, scanner: o.Tools.Scanner,
+		tcpTracer: o.Tools.TCPTracer, udpTracer: o.Tools.UDPTracer, sockets: o.Tools.Sockets,
+	}
+	netns := t.namespace(o)
+	k := kernel{netns: netns, options: o}
+	t.links = or[LinkInspector](t.links, link.Netlink{NetNS: netns})
+	t.lookup = or[RouteLookuper](t.lookup, k)
+	t.routes = or[RouteLister](t.routes, k)
+	t.neighbors = or[NeighborLister](t.neighbors, k)
+	t.sockets = or[SocketLister](t.sockets, k)
+	t.resolver = or[Resolver](t.resolver, &resolve.Client{
+		Timeout: goalTimeout, Device: o.Interface, Mark: o.Mark, NetNS: netns,
+	})
+	t.scanner = or[Scanner](t.scanner, portscan.Connect{Options: portscan.Options{
+		Timeout: goalTimeout, Device: o.Interface, Mark: o.Mark, NetNS: netns,
+	}})
+	traceOptions := trace.Options{MaxSilent: maxSilent, Device: o.Interface, Mark: o.Mark, NetNS: netns}
+	t.udpTracer = or[Tracer](t.udpTracer, trace.UDP{Options: traceOptions})
+	if t.tcpTracer == nil {
+		t.tcpTracer = func(port uint16) Tracer {
+			withPort := traceOptions
+			withPort.Port = port
+			return trace.TCP{Options: withPort}
+		}
+	}
+	if t.pinger == nil {
+		t.openPinger(o, netns)
+	}
+	return t, nil
+}
+
+// openPinger opens the engine; that ping is not permitted is a fact, not a
+// failure.
+func (t *tools) openPinger(o Options, netns int) {
+	e, err := ping.Open(&ping.Options{Timeout: goalTimeout, Device: o.Interface, Mark: o.Mark, NetNS: netns})
+	if err != nil {
+		t.pingErr = err
+		return
+	}
+	t.pinger = e
+	t.close = append(t.close, e.Close)
+}
+
+// Close releases what newTools opened.
+func (t *tools) Close() {
+	for _, f := range t.close {
+		f()
+	}
+}
+
+// hostname is this host's own name, as the kernel has it.
+func (t *tools) hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+func or[T comparable](given, def T) T {
+	var zero T
+	if given == zero {
+		return def
+	}
+	return given
+}
+
+// kernel is this host's own tables.
+type kernel struct {
+	netns   int
+	options Options
+}
+
+// Lookup decides as the kernel would, with the options of the run.
+func (k kernel) Lookup(ctx context.Context, dst netip.Addr) (route.Decision, error) {
+	return route.Lookup(ctx, dst, &route.LookupOptions{NetNS: k.netns, Mark: k.options.Mark, Device: k.options.Interface})
+}
+
+// Routes lists every table.
+func (k kernel) Routes(ctx context.Context) ([]route.Route, error) {
+	return route.List(ctx, &route.Options{NetNS: k.netns})
+}
+
+// Neighbors lists the ARP and NDP tables.
+func (k kernel) Neighbors(ctx context.Context) ([]route.Neighbor, error) {
+	return route.Neighbors(ctx, &route.NeighborOptions{NetNS: k.netns})
+}
+
+// Listeners lists who listens, with the processes that may be seen.
+func (k kernel) Listeners(ctx context.Context) ([]sockets.Socket, error) {
+	return sockets.Listeners(ctx, &sockets.Options{NetNS: k.netns, Processes: true})
+}
