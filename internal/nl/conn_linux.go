@@ -114,7 +114,6 @@ func (c *Conn) exchange(ctx context.Context, m Message, one bool, fn func(uint16
 	}
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
-		c.broken = err
 	}
 	return interrupted, err
 }
@@ -133,6 +132,7 @@ func (c *Conn) watch(ctx context.Context) (stop func()) {
 	return func() {
 		if !cancel() {
 			<-done
+			c.broken = context.Cause(ctx) // the socket is of no more use
 		}
 	}
 }
