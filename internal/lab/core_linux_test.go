@@ -295,3 +295,30 @@ func TestEtcFiles(t *testing.T) {
 		t.Errorf("the machine's own hosts file: %q, %v", got, err)
 	}
 }
+
+// A host can talk to its own addresses as soon as they are there.
+func TestOwnAddressAtOnce(t *testing.T) {
+	for range 40 {
+		l := lab.New(t)
+		a, b := l.Host("a"), l.Host("b")
+		l.Connect(a.Port("eth0", "10.1.0.1/24", "fd00:1::1/64"), b.Port("eth0"))
+		a.Addr("eth0", "fd00:1::2/64")
+		for _, addr := range []string{"10.1.0.1:0", "[fd00:1::1]:0", "[fd00:1::2]:0"} {
+			err := a.Do(func() error {
+				ln, err := net.Listen("tcp", addr)
+				if err != nil {
+					return err
+				}
+				defer ln.Close()
+				conn, err := net.Dial("tcp", ln.Addr().String())
+				if err == nil {
+					conn.Close()
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

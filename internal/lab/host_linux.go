@@ -176,6 +176,9 @@ func (h *Host) Addr(port, cidr string) {
 	if err == nil {
 		err = h.nl.AddrAdd(link, kernelAddr(prefix))
 	}
+	if err == nil && link.Attrs().OperState == netlink.OperUp {
+		err = h.waitLocal(prefix.Addr())
+	}
 	h.lab.check(err, "%s: address %s on %s", h.Name, cidr, port)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Port is one end of a link: an interface of a host or of a switch.
@@ -122,6 +123,11 @@ func (l *Lab) connect(a, b *Port) error {
 		if err := p.node.waitCarrier(p.Name, true); err != nil {
 			return err
 		}
+		for _, prefix := range p.Prefixes {
+			if err := p.node.waitLocal(prefix.Addr()); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -166,6 +172,29 @@ func (n *node) setUp(name string, up bool) error {
 
 // lowerUp is IFF_LOWER_UP: the driver sees a carrier.
 const lowerUp = 1 << 16
+
+// waitLocal waits until an IPv6 address of an interface that is up takes
+// packets: the kernel adds the route for it outside the call that adds the
+// address, and until then a connection to the host itself fails.
+func (n *node) waitLocal(addr netip.Addr) error {
+	if !addr.Is6() {
+		return nil
+	}
+	// A link-local address is no destination without its interface.
+	if addr.IsLinkLocalUnicast() {
+		return nil
+	}
+	wait := 100 * time.Microsecond
+	for range 24 {
+		routes, err := n.nl.RouteGet(addr.AsSlice())
+		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return nil
+		}
+		time.Sleep(wait)
+		wait = min(2*wait, 250*time.Millisecond)
+	}
+	return fmt.Errorf("there is no local route for %v", addr)
+}
 
 // waitCarrier waits until the kernel has finished with a change of carrier,
 // which it does outside the call that causes it.
