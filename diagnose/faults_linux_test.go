@@ -23,8 +23,6 @@ type fault struct {
 	code  diagnose.Code
 	where func(n *network) netip.Addr // nil: anywhere
 	also  []diagnose.Code             // must be among the ambiguous ones
-	// twin puts the network right again; nil: nothing was broken in it that
-	// could not be left out of a new one.
 }
 
 func named(n *network) string { return n.named() }
@@ -149,16 +147,38 @@ func faults() []fault {
 // was broken, with all capabilities and with none; and holds the same network
 // unbroken to be healthy.
 func TestFaults(t *testing.T) {
-	for _, f := range faults() {
-		for _, privileged := range []bool{true, false} {
-			arm := map[bool]string{true: "all capabilities", false: "no capabilities"}[privileged]
-			t.Run(f.id+", "+arm, func(t *testing.T) { f.check(t, privileged) })
+	for _, a := range arms {
+		for _, f := range faults() {
+			t.Run(f.id+", "+a.name, func(t *testing.T) {
+				t.Parallel()
+				f.check(t, a)
+			})
 		}
 	}
 }
 
-func (f fault) check(t *testing.T, privileged bool) {
+// arm is what the user may do.
+type arm struct {
+	name       string
+	privileged bool
+	ping       bool
+}
+
+var arms = []arm{
+	{"all capabilities", true, true},
+	{"no capabilities", false, true},
+	{"no capabilities and no ping", false, false},
+}
+
+func (a arm) prepare(n *network) {
+	if !a.ping {
+		n.client.Sysctl("net/ipv4/ping_group_range", "1 0")
+	}
+}
+
+func (f fault) check(t *testing.T, a arm) {
 	n := build(t, f.routers)
+	a.prepare(n)
 	target := n.target()
 	if f.target != nil {
 		target = f.target(n)
@@ -166,7 +186,7 @@ func (f fault) check(t *testing.T, privileged bool) {
 	if f.inject != nil {
 		f.inject(t, n)
 	}
-	r := diagnoseFrom(t, n.client, privileged, target)
+	r := diagnoseFrom(t, n.client, a.privileged, target)
 	if f.bites != nil {
 		f.bites(t, n)
 	}

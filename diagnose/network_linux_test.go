@@ -150,3 +150,10 @@ func wantOutput(t *testing.T, h *lab.Host, want, name string, args ...string) {
 		t.Errorf("the fault did not bite: %s %v: %v\n%s\nwant %q in it", name, args, err, out, want)
 	}
 }
+
+// mustOutput changes something about a host by an ordinary tool.
+func mustOutput(h *lab.Host, name string, args ...string) {
+	if out, err := h.Command(name, args...).CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("%s %v: %v: %s", name, args, err, out))
+	}
+}
