@@ -1,0 +1,263 @@
+package sockets
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/netsonde/netsonde/internal/nl"
+)
+
+// A state filter in the kernel gives what filtering afterwards would.
+func TestStatesAreFilteredByTheKernel(t *testing.T) {
+	z := newZoo(t, 600)
+	all := z.read(Options{Protocols: everything}).Sockets
+	for range 40 {
+		var states []State
+		for s := StateEstablished; s <= StateBoundInactive; s++ {
+			if z.rand.IntN(3) == 0 {
+				states = append(states, s)
+			}
+		}
+		if states == nil {
+			continue
+		}
+		want := slices.DeleteFunc(slices.Clone(all), func(s Socket) bool { return !slices.Contains(states, s.State) })
+		got := z.read(Options{Protocols: everything, States: states}).Sockets
+		if diff := cmp.Diff(knownToProc(want), knownToProc(got)); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", states, diff)
+		}
+		if w, g := boundOnly(want), boundOnly(got); w != g {
+			t.Errorf("%v: %d taken ports, want %d", states, g, w)
+		}
+	}
+}
+
+func boundOnly(sockets []Socket) (n int) {
+	for _, s := range sockets {
+		if s.State == StateBoundInactive {
+			n++
+		}
+	}
+	return n
+}
+
+func TestFamilyAndNamespace(t *testing.T) {
+	z := newZoo(t, 601)
+	all := z.read(Options{}).Sockets
+	for _, family := range []Family{FamilyIPv4, FamilyIPv6} {
+		want := slices.DeleteFunc(slices.Clone(all), func(s Socket) bool { return s.Family != family })
+		// From outside, by descriptor.
+		got, err := List(t.Context(), &Options{Family: family, NetNS: z.host.NetNSFD()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(ownLines(want), ownLines(got)); diff != "" {
+			t.Errorf("%v (-inside +from outside):\n%s", family, diff)
+		}
+	}
+	l := lister{options: Options{NetNS: z.host.NetNSFD()}, keep: func(*Socket) bool { return true }, root: procRoot, noDiag: true}
+	proc, err := l.read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(knownToProc(all), knownToProc(proc.Sockets)); diff != "" {
+		t.Errorf("(-sock_diag inside +proc from outside):\n%s", diff)
+	}
+}
+
+// A kernel without sock_diag is asked once.
+func TestKernelWithoutSockDiag(t *testing.T) {
+	z := newZoo(t, 602)
+	asked := 0
+	var table Table
+	z.check(z.host.Do(func() (err error) {
+		l := lister{keep: func(*Socket) bool { return true }, root: procRoot, dial: func(nl.Config) (*nl.Conn, error) {
+			asked++
+			return nil, fmt.Errorf("open netlink socket: %w", unix.EPROTONOSUPPORT)
+		}}
+		table, err = l.read(t.Context())
+		return err
+	}))
+	if diff := cmp.Diff([]Protocol{TCP, UDP}, table.FromProc); diff != "" || asked != 1 {
+		t.Errorf("asked %d times, from /proc (-want +got):\n%s", asked, diff)
+	}
+	if diff := cmp.Diff(knownToProc(z.read(Options{}).Sockets), knownToProc(table.Sockets)); diff != "" {
+		t.Errorf("(-sock_diag +proc):\n%s", diff)
+	}
+}
+
+// An error that does not mean "there is none" is not hidden behind /proc.
+func TestOtherErrorsAreErrors(t *testing.T) {
+	l := lister{root: procRoot, dial: func(nl.Config) (*nl.Conn, error) { return nil, unix.EMFILE }}
+	_, err := l.read(t.Context())
+	if _, ok := errors.AsType[*OpError](err); !ok || !errors.Is(err, unix.EMFILE) {
+		t.Errorf("error %v, want an OpError about EMFILE", err)
+	}
+}
+
+func TestProtocolThatTheKernelHasNot(t *testing.T) {
+	root := t.TempDir() // a /proc without any file
+	l := lister{root: root, noDiag: true}
+	table, err := l.read(t.Context())
+	if err != nil || len(table.Sockets) > 0 || table.Sockets == nil {
+		t.Errorf("sockets %v, error %v, want an empty list", table.Sockets, err)
+	}
+}
+
+func TestContext(t *testing.T) {
+	gone := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	if _, err := List(ctx, nil); !errors.Is(err, gone) {
+		t.Errorf("List: %v, want %v", err, gone)
+	}
+	l := lister{root: procRoot, noDiag: true}
+	if _, err := l.read(ctx); !errors.Is(err, gone) {
+		t.Errorf("from /proc: %v, want %v", err, gone)
+	}
+	var table Table
+	if err := table.findOwners(ctx, procRoot); !errors.Is(err, gone) {
+		t.Errorf("looking for processes: %v, want %v", err, gone)
+	}
+}
+
+// fakeProc is a /proc of files: a folder for each process, whose descriptors
+// are links as the kernel shows them.
+func fakeProc(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		err := os.WriteFile(path, []byte(text), 0o644)
+		if target, ok := strings.CutPrefix(text, "-> "); ok {
+			os.Remove(path)
+			err = os.Symlink(target, path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestOwners(t *testing.T) {
+	root := fakeProc(t, map[string]string{
+		"1/fd/0": "-> /dev/null", "1/fd/3": "-> socket:[30]", "1/fd/10": "-> socket:[31]", "1/fd/4": "-> pipe:[30]",
+		"1/comm": "init\n", "1/cmdline": "/sbin/init\x00splash\x00",
+		"20/fd/5": "-> socket:[30]", "20/fd/6": "-> socket:[30]", "20/comm": "odd \x1bname\n", "20/cmdline": "",
+		"21/fd/7": "-> socket:[99]", "21/comm": "other\n", // a socket that nobody asked about
+		"22/fd":      "no folder", // cannot be looked into
+		"23/comm":    "ended",     // no fd: gone meanwhile
+		"self/fd/3":  "-> socket:[30]",
+		"uptime":     "1.0",
+		"24/fd/abc":  "-> socket:[30]",
+		"24/comm":    "strange\n",
+		"24/cmdline": "x",
+	})
+	table := Table{Sockets: []Socket{{Inode: 30}, {Inode: 31}, {Inode: 0}, {Inode: 32}, {Inode: 30}}}
+	if err := table.findOwners(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	shared := []Process{{PID: 1, Name: "init", Program: "init", FD: 3}, {PID: 20, Name: "odd \x1bname", FD: 5}, {PID: 20, Name: "odd \x1bname", FD: 6}}
+	want := []Socket{
+		{Inode: 30, Ownership: OwnershipFound, Owners: shared},
+		{Inode: 31, Ownership: OwnershipFound, Owners: []Process{{PID: 1, Name: "init", Program: "init", FD: 10}}},
+		{Inode: 0, Ownership: OwnershipNone},
+		{Inode: 32, Ownership: OwnershipUnknown},
+		{Inode: 30, Ownership: OwnershipFound, Owners: shared},
+	}
+	if diff := cmp.Diff(want, table.Sockets, sameAddr); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	walk := table.Walk
+	walk.Need = "" // depends on who runs the test
+	if diff := cmp.Diff(Walk{Read: 4, Refused: 1, Unowned: 1}, walk); diff != "" {
+		t.Errorf("account (-want +got):\n%s", diff)
+	}
+	if (table.Walk.Need == "") != mayWalk() {
+		t.Errorf("need %q, capabilities %v", table.Walk.Need, mayWalk())
+	}
+}
+
+func TestOwnersWithoutProc(t *testing.T) {
+	table := Table{Sockets: []Socket{{Inode: 30}}}
+	if err := table.findOwners(t.Context(), filepath.Join(t.TempDir(), "none")); err != nil {
+		t.Fatal(err)
+	}
+	if table.Sockets[0].Ownership != OwnershipUnknown || table.Walk.Unowned != 1 || !strings.Contains(table.Walk.Err, "no such file") {
+		t.Errorf("ownership %v, account %+v", table.Sockets[0].Ownership, table.Walk)
+	}
+}
+
+// A folder with more descriptors than one read of it returns.
+func TestOwnersOfManyDescriptors(t *testing.T) {
+	z := newZoo(t, 603)
+	z.check(z.host.Do(func() error {
+		for range 1500 {
+			z.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+		}
+		z.udp()
+		return nil
+	}))
+	for _, s := range z.read(Options{Protocols: []Protocol{UDP}, Processes: true}).Sockets {
+		if s.Ownership != OwnershipFound || s.Owners[0].PID != os.Getpid() {
+			t.Errorf("%v: %v %v", s.Local, s.Ownership, s.Owners)
+		}
+	}
+}
+
+// Many lists at once do not mix.
+func TestConcurrentLists(t *testing.T) {
+	zoos := []*zoo{newZoo(t, 604), newZoo(t, 605)}
+	want := [][]string{}
+	for _, z := range zoos {
+		want = append(want, ownLines(z.read(Options{Processes: true}).Sockets))
+	}
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			got, err := List(t.Context(), &Options{Processes: true, NetNS: zoos[i%2].host.NetNSFD()})
+			if err != nil {
+				t.Error(err)
+			} else if diff := cmp.Diff(want[i%2], ownLines(got)); diff != "" {
+				t.Errorf("list %d (-want +got):\n%s", i, diff)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Nothing gets lost on the way through JSON.
+func TestTableThroughJSON(t *testing.T) {
+	want := newZoo(t, 606).read(Options{Protocols: everything, Processes: true})
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Table
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, sameAddr); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, s := range got.Sockets {
+		if len(s.Unknown) > 0 {
+			t.Logf("an attribute that has no field yet: %v %v", s.Protocol, s.Unknown)
+		}
+	}
+}
