@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -26,7 +27,13 @@ func entries(b []byte, fn func(name []byte)) {
 }
 
 // number reads an unsigned decimal that fits 31 bits: a PID or a descriptor.
-func number(b []byte) (n int, ok bool) {
+func number(b []byte) (int, bool) {
+	n, ok := decimal(b)
+	return int(n), ok && n <= math.MaxInt32
+}
+
+// decimal reads up to ten digits.
+func decimal(b []byte) (n uint64, ok bool) {
 	if len(b) == 0 || len(b) > 10 {
 		return 0, false
 	}
@@ -34,26 +41,24 @@ func number(b []byte) (n int, ok bool) {
 		if c < '0' || c > '9' {
 			return 0, false
 		}
-		n = n*10 + int(c-'0')
+		n = n*10 + uint64(c-'0')
 	}
-	return n, n < 1<<31
+	return n, true
 }
 
 // socketInode reads what a link in /proc/PID/fd says of a socket:
 // "socket:[1234]".
 func socketInode(link []byte) (inode uint32, ok bool) {
 	link, ok = bytes.CutPrefix(link, []byte("socket:["))
-	if !ok || len(link) < 2 || link[len(link)-1] != ']' || len(link) > 11 {
+	if !ok {
 		return 0, false
 	}
-	var n uint64
-	for _, c := range link[:len(link)-1] {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + uint64(c-'0')
+	digits, ok := bytes.CutSuffix(link, []byte("]"))
+	if !ok {
+		return 0, false
 	}
-	return uint32(n), n <= 1<<32-1
+	n, ok := decimal(digits)
+	return uint32(n), ok && n <= math.MaxUint32
 }
 
 // programName returns the last part of the first argument of a command line
