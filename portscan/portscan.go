@@ -56,7 +56,8 @@ type ICMPError = icmperr.Error
 type Options struct {
 	// Timeout is how long an attempt may take, default 3.3 s: the router in
 	// front of a host that is switched off takes three seconds to say so, and
-	// the kernel repeats a lost SYN after one.
+	// the kernel repeats a lost SYN after one. Less than 1.1 s does not tell
+	// a local filter that drops from silence.
 	Timeout time.Duration
 	// Parallel bounds the attempts under way at once, default 4096. It is
 	// lowered to three quarters of the file descriptors that the process has
@@ -87,13 +88,13 @@ type Connect struct{ Options }
 // Scan implements [Scanner].
 func (c Connect) Scan(ctx context.Context, targets iter.Seq[netip.AddrPort]) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
-		w, err := openWire(ctx, c.Options)
+		w, limit, err := openWire(ctx, c.Options)
 		if err != nil {
 			yield(Result{}, operr.New("portscan: connect", nil, err))
 			return
 		}
 		defer w.close()
-		newEngine(ctx, w, c.Options).run(targets, yield)
+		newEngine(ctx, w, c.Options, limit).run(targets, yield)
 	}
 }
 
@@ -160,9 +161,9 @@ const (
 	ReasonICMPTimeExceeded     // filtered: the packets go round, or too far
 	ReasonICMPOther            // filtered: see Result.ICMP
 
-	ReasonLocalPermission  // not_tested: EPERM or EACCES, a policy of this host
+	ReasonLocalPermission  // not_tested: EPERM or EACCES, a policy of this host or a prohibit route
 	ReasonLocalFilter      // not_tested: this host's own packet filter drops or refuses the SYN
-	ReasonLocalNoRoute     // not_tested: no route, or one that says unreachable, prohibit or blackhole
+	ReasonLocalNoRoute     // not_tested: no route, or one that says unreachable or blackhole
 	ReasonLocalDescriptors // not_tested: EMFILE, ENFILE
 	ReasonLocalPorts       // not_tested: EADDRNOTAVAIL, EADDRINUSE
 	ReasonLocalBuffers     // not_tested: ENOBUFS, ENOMEM, EAGAIN
