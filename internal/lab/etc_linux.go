@@ -60,6 +60,12 @@ func mountEtc(dir string) error {
 // the rest, links into the real one.
 func shadowEtc(dir string) error {
 	real, shadow := filepath.Join(dir, "real"), filepath.Join(dir, "etc")
+	// The links must lead somewhere for unprivileged processes too, and
+	// temporary directories are private.
+	for d, i := dir, 0; i < 3; i++ {
+		os.Chmod(d, 0o755)
+		d = filepath.Dir(d)
+	}
 	for _, d := range []string{real, shadow} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			return err

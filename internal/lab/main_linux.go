@@ -92,16 +92,14 @@ func reexec() (int, error) {
 
 // start runs the inner process to its end. An error means that no test ran.
 func start(attr *syscall.SysProcAttr) (int, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return 0, err
-	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close()
-	cmd := exec.Command(self, os.Args[1:]...)
+	// By this path the program can be started even if its directory cannot be
+	// entered, or is gone.
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), envStage+"="+stageEnter)
@@ -120,7 +118,9 @@ func start(attr *syscall.SysProcAttr) (int, error) {
 		return 0, fmt.Errorf("the network namespace cannot be set up: %s", status)
 	}
 	if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && state.Signaled() {
-		fmt.Fprintln(os.Stderr, "lab: the test process ended by signal:", state.Signal())
+		if state.Signal() != syscall.SIGPIPE { // the reader went away: nobody is left to tell
+			fmt.Fprintln(os.Stderr, "lab: the inner process ended by signal:", state.Signal())
+		}
 		return 128 + int(state.Signal()), nil
 	}
 	if cmd.ProcessState == nil {

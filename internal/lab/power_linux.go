@@ -25,6 +25,9 @@ func (h *Host) PowerOff() {
 		c.AddRule(&nftables.Rule{Table: inet, Chain: chain, Exprs: drop})
 		netdev := c.AddTable(&nftables.Table{Name: powerTable, Family: nftables.TableFamilyNetdev})
 		for _, p := range h.ports {
+			if p.far == nil {
+				continue // described, but not connected yet
+			}
 			chain := c.AddChain(&nftables.Chain{
 				Name: p.Name, Table: netdev, Type: nftables.ChainTypeFilter, Device: p.Name,
 				Hooknum: nftables.ChainHookIngress, Priority: nftables.ChainPriorityFirst,
@@ -36,6 +39,9 @@ func (h *Host) PowerOff() {
 	h.lab.check(err, "power off %s", h.Name)
 	own := map[netip.Addr]bool{}
 	for _, p := range h.ports {
+		if p.far == nil {
+			continue
+		}
 		addrs, err := h.addresses(p.Name)
 		h.lab.check(err, "addresses of %s", h.Name)
 		for _, a := range addrs {

@@ -77,21 +77,22 @@ func (l *Lab) Wire(a, b *Port, ab, ba Impair) *Wire {
 	return w
 }
 
-// tap prepares the inner end of a cable to p and opens a packet socket on it.
-func (inner *Port) tap(p *Port) (*os.File, error) {
-	link, err := inner.node.link(inner.Name)
+// tap prepares the inner end of a cable to a port and opens a packet socket on
+// it.
+func (p *Port) tap(outer *Port) (*os.File, error) {
+	link, err := p.node.link(p.Name)
 	if err != nil {
 		return nil, err
 	}
 	const longest = 65535 // the limits are those of the ports
-	if err := inner.node.nl.LinkSetMTU(link, longest); err != nil {
+	if err := p.node.nl.LinkSetMTU(link, longest); err != nil {
 		return nil, err
 	}
-	if err := p.node.inside(func() error { return disableOffload(p.Name) }); err != nil {
-		return nil, fmt.Errorf("offload of %s: %w", p.Name, err)
+	if err := outer.node.inside(func() error { return disableOffload(outer.Name) }); err != nil {
+		return nil, fmt.Errorf("offload of %s: %w", outer.Name, err)
 	}
 	var file *os.File
-	err = inner.node.inside(func() (err error) {
+	err = p.node.inside(func() (err error) {
 		file, err = openPacket(link)
 		return err
 	})
