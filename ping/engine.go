@@ -2,7 +2,6 @@ package ping
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -29,6 +28,9 @@ type network interface {
 // batch is how many probes are sent at once.
 const batch = 64
 
+// readsInARow is how many batches are read before results are handed over.
+const readsInARow = 16
+
 // Engine pings any number of hosts through one socket a family. Its methods
 // may be called by any number of goroutines at the same time. It has no
 // goroutine of its own: of those that wait, one reads for all.
@@ -51,6 +53,7 @@ type Engine struct {
 	rng      *rand.ChaCha8
 	packets  [batch]icmpsock.Packet
 	now      clocks // while messages are handled
+	res      Result // the one that is being told
 }
 
 // Open opens the sockets on the calling goroutine, so that the network
@@ -190,7 +193,7 @@ func (e *Engine) ping(ctx context.Context, dst netip.Addr) (Result, error) {
 // check reports whether a host can be pinged at all.
 func (e *Engine) check(dst netip.Addr) error {
 	if !dst.IsValid() {
-		return errors.New("no address")
+		return errNoAddress
 	}
 	return e.conn.Has(dst.Is6())
 }
@@ -245,7 +248,7 @@ func (e *Engine) sendOne(ctx context.Context, dst netip.Addr, w sink) (num uint6
 func (e *Engine) read(ctx context.Context, done <-chan struct{}) {
 	stop := context.AfterFunc(ctx, e.conn.Wake)
 	defer stop()
-	for wait := time.Duration(0); ; {
+	for {
 		select {
 		case <-done:
 			return
@@ -255,18 +258,24 @@ func (e *Engine) read(ctx context.Context, done <-chan struct{}) {
 			return
 		default:
 		}
-		var ok bool
-		if wait, ok = e.step(wait); !ok {
+		if !e.step(-1) {
 			return
 		}
 	}
 }
 
-// step waits for at most so long, takes in what has come and tells how long
-// to wait next: until the next deadline, for ever (-1) if nothing is in flight.
-// It returns false when the sockets are of no more use.
-func (e *Engine) step(wait time.Duration) (next time.Duration, ok bool) {
-	err := e.conn.Wait(wait)
+// step waits until something comes or is due, at most for limit (-1 is no
+// limit), and takes it in. It returns false when the sockets are of no more
+// use. The caller holds the token.
+func (e *Engine) step(limit time.Duration) bool {
+	if limit != 0 {
+		e.mu.Lock()
+		if next := e.nextDeadline(e.clock().mono); next >= 0 && (limit < 0 || next < limit) {
+			limit = next
+		}
+		e.mu.Unlock()
+	}
+	err := e.conn.Wait(limit)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	all := false
@@ -274,16 +283,20 @@ func (e *Engine) step(wait time.Duration) (next time.Duration, ok bool) {
 		// What arrived before this moment has been read before anything
 		// expires that was due at it.
 		e.now = e.clock()
-		all, err = e.conn.Receive(e.handle)
+		for range readsInARow {
+			if all, err = e.conn.Receive(e.handle); all || err != nil {
+				break
+			}
+		}
 	}
 	if err != nil {
 		e.fail(err)
-		return 0, false
+		return false
 	}
-	if !all {
-		return 0, true
+	if all {
+		e.expire(e.now.mono)
 	}
-	return e.expire(e.now.mono), true
+	return true
 }
 
 // fail gives up: nothing that is in flight can be told from a loss any more.

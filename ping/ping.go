@@ -77,21 +77,22 @@ type Options struct {
 
 // Result is what came of one probe.
 type Result struct {
-	Target  netip.Addr    `json:"target"`
-	Seq     int           `json:"seq"`              // number of the probe; for a single [Engine.Ping] the ICMP sequence number
-	Outcome Outcome       `json:"outcome"`          //
-	From    netip.Addr    `json:"from,omitzero"`    // who answered; may differ from Target (broadcast, anycast, routers)
-	RTT     time.Duration `json:"rtt_ns,omitzero"`  // of everything that was answered, ICMP errors included
-	TTL     int           `json:"ttl,omitzero"`     // TTL or hop limit of the answer on arrival; 0 is not known
-	TOS     int           `json:"tos,omitzero"`     // TOS byte or traffic class of the reply
-	Size    int           `json:"size,omitzero"`    // bytes of the reply, ICMP header included
-	Refused bool          `json:"refused,omitzero"` // TCP: the answer was a reset
-	Resent  int           `json:"resent,omitzero"`  // TCP: how often the kernel sent the SYN again
-	ICMP    *ICMPError    `json:"icmp,omitzero"`    // with OutcomeICMPError, and with OutcomeLate where an error was late
-	Method  Method        `json:"method"`           // what was used
-	Stamp   StampSource   `json:"stamp,omitzero"`   // what RTT was made of
-	Sent    time.Time     `json:"sent,omitzero"`    // wall clock
-	Err     string        `json:"error,omitzero"`   // with OutcomeLocalError: what this host said
+	Target    netip.Addr    `json:"target"`
+	Seq       int           `json:"seq"`                // number of the probe; for a single [Engine.Ping] the ICMP sequence number
+	Outcome   Outcome       `json:"outcome"`            //
+	From      netip.Addr    `json:"from,omitzero"`      // who answered; may differ from Target (broadcast, anycast, routers)
+	RTT       time.Duration `json:"rtt_ns,omitzero"`    // of everything that was answered, ICMP errors included
+	TTL       int           `json:"ttl,omitzero"`       // TTL or hop limit of the answer on arrival; 0 is not known
+	TOS       int           `json:"tos,omitzero"`       // TOS byte or traffic class of the reply
+	Size      int           `json:"size,omitzero"`      // bytes of the reply, ICMP header included
+	Refused   bool          `json:"refused,omitzero"`   // TCP: the answer was a reset
+	Reordered bool          `json:"reordered,omitzero"` // the reply to a later probe came before this one
+	Resent    int           `json:"resent,omitzero"`    // TCP: how often the kernel sent the SYN again
+	ICMP      *ICMPError    `json:"icmp,omitzero"`      // with OutcomeICMPError, and with OutcomeLate where an error was late
+	Method    Method        `json:"method"`             // what was used
+	Stamp     StampSource   `json:"stamp,omitzero"`     // what RTT was made of
+	Sent      time.Time     `json:"sent,omitzero"`      // wall clock
+	Err       string        `json:"error,omitzero"`     // with OutcomeLocalError: what this host said
 }
 
 // defaults.

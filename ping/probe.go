@@ -81,8 +81,8 @@ func (e *Engine) prepare(l *lane, ps []probe, now clocks) int {
 func (e *Engine) refused(l *lane, err error) {
 	s := l.slot(l.next)
 	l.next++
-	r := Result{Outcome: OutcomeLocalError, Err: err.Error()}
-	e.tell(s, &r)
+	e.res = Result{Outcome: OutcomeLocalError, Err: err.Error()}
+	e.tell(s, &e.res)
 	s.state, s.sink = answered, nil
 }
 
@@ -130,8 +130,8 @@ func (e *Engine) reply(l *lane, m *icmpsock.Message) {
 		}
 		return
 	}
-	r := Result{Outcome: OutcomeReply, From: m.From, TTL: m.TTL, TOS: max(0, m.TOS), Size: m.Size}
-	e.answer(s, m, &r)
+	e.res = Result{Outcome: OutcomeReply, From: m.From, TTL: m.TTL, TOS: max(0, m.TOS), Size: m.Size}
+	e.answer(s, m, &e.res)
 }
 
 // intact compares a reply with what was sent.
@@ -152,8 +152,8 @@ func (e *Engine) icmpError(l *lane, m *icmpsock.Message) {
 		return
 	}
 	icmp := m.ICMP
-	r := Result{Outcome: OutcomeICMPError, From: icmp.From, TTL: icmp.TTL, ICMP: &icmp}
-	e.answer(s, m, &r)
+	e.res = Result{Outcome: OutcomeICMPError, From: icmp.From, TTL: icmp.TTL, ICMP: &icmp}
+	e.answer(s, m, &e.res)
 }
 
 // answer completes a result with its time and decides what it is: the answer,
@@ -164,7 +164,9 @@ func (e *Engine) answer(s *slot, m *icmpsock.Message, r *Result) {
 		r.From = s.dst // with the zone as the caller writes it
 	}
 	if s.inFlight() && r.RTT > e.opt.Timeout {
+		late := *r
 		e.overdue(s)
+		*r = late // r may be the one that was used for telling
 	}
 	switch s.state {
 	case answered:
@@ -178,34 +180,39 @@ func (e *Engine) answer(s *slot, m *icmpsock.Message, r *Result) {
 
 // overdue tells that a probe got no good answer in time.
 func (e *Engine) overdue(s *slot) {
-	r := Result{Outcome: OutcomeTimeout}
+	e.res = Result{Outcome: OutcomeTimeout}
 	if s.state == damaged {
-		r.Outcome = OutcomeCorrupted
+		e.res.Outcome = OutcomeCorrupted
 	}
 	s.state = expired
-	e.tell(s, &r)
+	e.tell(s, &e.res)
 }
 
-// expire tells every probe whose deadline has passed, and returns how long it
-// is until the next one, -1 if there is none.
-func (e *Engine) expire(now int64) time.Duration {
-	next := time.Duration(-1)
+// expire tells every probe whose deadline has passed.
+func (e *Engine) expire(now int64) {
 	for i := range e.lanes {
 		l := &e.lanes[i]
-		for ; l.oldest < l.next; l.oldest++ {
-			s := l.slot(l.oldest)
-			if s.num != l.oldest || !s.inFlight() {
-				continue
-			}
-			left := time.Duration(s.mono-now) + e.opt.Timeout
-			if left > 0 {
-				if next < 0 || left < next {
-					next = left
-				}
-				break
-			}
+		for s := l.first(); s != nil && e.left(s, now) <= 0; s = l.first() {
 			e.overdue(s)
 		}
 	}
+}
+
+// nextDeadline returns how long it is until a probe expires, -1 if none is in
+// flight.
+func (e *Engine) nextDeadline(now int64) time.Duration {
+	next := time.Duration(-1)
+	for i := range e.lanes {
+		if s := e.lanes[i].first(); s != nil {
+			if left := max(0, e.left(s, now)); next < 0 || left < next {
+				next = left
+			}
+		}
+	}
 	return next
+}
+
+// left is how long a probe may still be answered.
+func (e *Engine) left(s *slot, now int64) time.Duration {
+	return time.Duration(s.mono-now) + e.opt.Timeout
 }

@@ -61,6 +61,16 @@ func (l *lane) slot(num uint64) *slot { return &l.slots[num&uint64(len(l.slots)-
 // inFlight reports whether s waits for its answer.
 func (s *slot) inFlight() bool { return s.state == waiting || s.state == damaged }
 
+// first returns the probe that has been in flight the longest, or nil.
+func (l *lane) first() *slot {
+	for ; l.oldest < l.next; l.oldest++ {
+		if s := l.slot(l.oldest); s.num == l.oldest && s.inFlight() {
+			return s
+		}
+	}
+	return nil
+}
+
 // room makes sure that probe number num has a slot, and reports false when too
 // many are in flight. Probes sent after keep (monotonic clock) are remembered.
 func (l *lane) room(num uint64, keep int64) bool {

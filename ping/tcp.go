@@ -29,7 +29,7 @@ func (t TCP) Ping(ctx context.Context, dst netip.Addr) (Result, error) {
 	var err error
 	switch {
 	case !dst.IsValid():
-		err = errors.New("no address")
+		err = errNoAddress
 	case t.Port == 0:
 		err = errors.New("no port")
 	case opt.Method != MethodAuto && opt.Method != MethodTCP:

@@ -49,7 +49,7 @@ func Open(cfg Config) (*Conn, error) {
 	}
 	// Bytes in the way of the payload: IPv4 header with options, ICMP header.
 	size := len(cfg.Payload) + 68
-	c.in = newBatch(batchLen, size, 192, 1)
+	c.in = newBatch(2*batchLen, size, 192, 1)
 	c.queue = newBatch(batchLen/2, 1280, 256, 1)
 	c.poll = [3]unix.PollFd{{Fd: -1}, {Fd: -1}, {Fd: int32(c.wakefd), Events: unix.POLLIN}}
 	for i, s := range c.socks {

@@ -1,0 +1,269 @@
+package ping
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// absent is how long the sockets may go unread while the caller is busy with
+// a result; then somebody else reads, or the kernel would drop replies.
+const absent = 5 * time.Millisecond
+
+// run is one sweep or stream: the sink of all its probes. It lives on the
+// caller's goroutine, which sends, reads and hands results over in turn.
+type run struct {
+	e     *Engine
+	ctx   context.Context
+	yield func(Result, error) bool
+	wake  chan struct{} // there are results that somebody else has read
+	spare []Result
+	split [2][]probe // of put, by family
+	quit  chan struct{}
+	guard sync.WaitGroup
+	stop  func() bool
+
+	// With the engine locked:
+	ready   []Result
+	again   []probe // to be sent once more
+	pending int     // probes without an outcome, again among them
+	retries uint32
+	ended   bool
+	reading bool     // this goroutine reads itself
+	seen    []uint32 // highest number answered, by key
+	srtt    time.Duration
+}
+
+func (e *Engine) newRun(ctx context.Context, yield func(Result, error) bool) *run {
+	r := &run{e: e, ctx: ctx, yield: yield, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+	r.stop = context.AfterFunc(ctx, e.conn.Wake)
+	r.guard.Go(r.watch)
+	return r
+}
+
+// end makes sure that nothing of the run is left but probes in flight that
+// nobody waits for.
+func (r *run) end() {
+	r.e.mu.Lock()
+	r.ended, r.ready, r.again = true, nil, nil
+	r.e.mu.Unlock()
+	r.stop()
+	close(r.quit)
+	r.guard.Wait()
+}
+
+// watch reads the sockets while the caller is away.
+func (r *run) watch() {
+	t := time.NewTicker(absent)
+	defer t.Stop()
+	for {
+		select {
+		case <-r.quit:
+			return
+		case <-t.C:
+		}
+		r.e.mu.Lock()
+		away := !r.e.closed && r.pending > 0 && time.Duration(r.e.clock().mono-r.e.now.mono) > absent
+		r.e.mu.Unlock()
+		if !away {
+			continue
+		}
+		select {
+		case <-r.e.token:
+			r.e.step(0)
+			r.e.token <- struct{}{}
+		default: // somebody is at it
+		}
+	}
+}
+
+// result implements sink.
+func (r *run) result(res *Result, key uint32) {
+	if r.ended {
+		return
+	}
+	switch res.Outcome {
+	case OutcomeLate, OutcomeDuplicate:
+	case OutcomeTimeout, OutcomeCorrupted:
+		if uint32(res.Seq) <= r.retries {
+			r.again = append(r.again, probe{dst: res.Target, sink: r, key: key, seq: uint32(res.Seq) + 1})
+			return
+		}
+		r.pending--
+	case OutcomeReply:
+		r.pending--
+		if r.srtt == 0 {
+			r.srtt = res.RTT
+		}
+		r.srtt += (res.RTT - r.srtt) / 8
+		if r.seen != nil {
+			res.Reordered = uint32(res.Seq) < r.seen[key]
+			r.seen[key] = max(r.seen[key], uint32(res.Seq))
+		}
+	default:
+		r.pending--
+	}
+	r.ready = append(r.ready, *res)
+	if !r.reading {
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// put sends probes, waiting for room where there is none, and reports false
+// when the run is over.
+func (r *run) put(ps []probe) bool {
+	for i := range r.split {
+		r.split[i] = r.split[i][:0]
+	}
+	for _, p := range ps {
+		err := errNoAddress
+		f := family(p.dst)
+		if p.dst.IsValid() {
+			err = r.e.conn.Has(f == 1)
+		}
+		if err != nil {
+			r.refuse(&p, err)
+			continue
+		}
+		r.split[f] = append(r.split[f], p)
+	}
+	for i, rest := range r.split {
+		for len(rest) > 0 {
+			n, err := r.send(i == 1, rest)
+			if err != nil {
+				r.yield(Result{}, err)
+				return false
+			}
+			if rest = rest[n:]; len(rest) > 0 && !r.pump(time.Millisecond) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// send sends new probes of one family, as many as there is room for.
+func (r *run) send(v6 bool, ps []probe) (int, error) {
+	r.e.mu.Lock()
+	defer r.e.mu.Unlock()
+	r.pending += len(ps)
+	n, err := r.e.send(v6, ps)
+	r.pending -= len(ps) - n
+	return n, err
+}
+
+// refuse tells of a probe that cannot be sent at all.
+func (r *run) refuse(p *probe, err error) {
+	r.e.mu.Lock()
+	defer r.e.mu.Unlock()
+	r.pending++
+	r.result(&Result{Target: p.dst, Seq: int(p.seq), Outcome: OutcomeLocalError, Method: r.e.method,
+		Sent: time.Unix(0, r.e.clock().real), Err: err.Error()}, p.key)
+}
+
+// resend sends again what has to be; false is the end.
+func (r *run) resend() bool {
+	r.e.mu.Lock()
+	again := r.again
+	r.again = nil
+	r.pending -= len(again)
+	r.e.mu.Unlock()
+	return len(again) == 0 || r.put(again)
+}
+
+// inFlight returns how many probes have no outcome yet.
+func (r *run) inFlight() int {
+	r.e.mu.Lock()
+	defer r.e.mu.Unlock()
+	return r.pending
+}
+
+// pump takes in what comes within limit, -1 being no limit, hands it over,
+// and reports false when the run is over. It returns as soon as something has
+// been handed over.
+func (r *run) pump(limit time.Duration) bool {
+	select {
+	case <-r.e.token:
+		r.read(limit)
+	default:
+		r.wait(limit)
+	}
+	return r.deliver()
+}
+
+// read is for when the sockets are ours.
+func (r *run) read(limit time.Duration) {
+	r.e.mu.Lock()
+	r.reading = true
+	if len(r.ready) > 0 {
+		limit = 0
+	}
+	r.e.mu.Unlock()
+	r.e.step(limit)
+	r.e.mu.Lock()
+	r.reading = false
+	r.e.mu.Unlock()
+	r.e.token <- struct{}{}
+}
+
+// wait is for when another goroutine reads the sockets.
+func (r *run) wait(limit time.Duration) {
+	if limit == 0 {
+		return
+	}
+	var after <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		after = t.C
+	}
+	select {
+	case <-r.e.token:
+		r.read(limit)
+	case <-r.wake:
+	case <-after:
+	case <-r.ctx.Done():
+	case <-r.e.closing:
+	}
+}
+
+// deliver hands over what has come.
+func (r *run) deliver() bool {
+	r.e.mu.Lock()
+	ready := r.ready
+	r.ready = r.spare[:0]
+	err := r.e.failed
+	if err == nil && r.e.closed {
+		err = net.ErrClosed
+	}
+	r.e.mu.Unlock()
+	for i := range ready {
+		if !r.yield(ready[i], nil) {
+			return false
+		}
+	}
+	clear(ready)
+	r.spare = ready
+	if r.ctx.Err() != nil {
+		err = context.Cause(r.ctx)
+	}
+	if err != nil {
+		r.yield(Result{}, err)
+		return false
+	}
+	return true
+}
+
+// finish waits for all outcomes.
+func (r *run) finish() {
+	for r.inFlight() > 0 {
+		if !r.resend() || !r.pump(-1) {
+			return
+		}
+	}
+	r.deliver()
+}
