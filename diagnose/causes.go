@@ -41,7 +41,7 @@ func localCauses() []Cause {
 	}, {
 		Code: AddrNone, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByFamily, Confidence: Confirmed,
 		When:     []Pattern{{Fact: FactAddress, State: No, Values: []string{"none"}}},
-		Predicts: beyondLink, Allows: upstream,
+		Predicts: beyondPeer, Allows: append([]string{FactNeighbor}, upstream...),
 		Summary: "interface {subject} has no {family} address",
 	}, {
 		Code: AddrLinkLocalOnly, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByFamily, Confidence: Confirmed,
@@ -96,6 +96,7 @@ func resolverCauses() []Cause {
 		When: []Pattern{
 			{Fact: FactServer, State: No},
 			{Fact: FactNeighbor, State: No, Values: []string{"peer"}},
+			{Fact: FactName, State: Yes, Absent: true}, // see DNSFirstServerDead
 		},
 		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
 		Summary: "the name server {peer} is down: it does not even answer ARP or NDP on {iface}",
@@ -109,6 +110,7 @@ func resolverCauses() []Cause {
 		When: []Pattern{
 			{Fact: FactServer, State: No, Values: []string{"timeout", "prohibited"}},
 			{Fact: FactPath, State: Yes},
+			{Fact: FactName, State: Yes, Absent: true},
 		},
 		Allows:  []string{FactName},
 		Summary: "the name server {peer} is up, but port {port} does not answer: a firewall swallows the questions",
@@ -209,10 +211,10 @@ func pathCauses() []Cause {
 }
 
 func serviceCauses() []Cause {
-	swallowed := []Pattern{
-		{Fact: FactAnswers, State: No, Values: []string{"silent"}},
-		{Fact: FactPath, State: Yes},
-	}
+	silent := Pattern{Fact: FactAnswers, State: No, Values: []string{"silent"}}
+	behindHop := silent
+	behindHop.Remote = true
+	alive := Pattern{Fact: FactPath, State: Yes}
 	return []Cause{{
 		Code: FWRejectRST, Kind: AtHop, Place: PlaceAt, Bind: ByPeer | ByPort, Confidence: Confirmed,
 		When:    []Pattern{{Fact: FactReset, State: No}},
@@ -243,13 +245,13 @@ func serviceCauses() []Cause {
 		Summary:  "the packet filter of {peer} itself refuses port {port} ({value})",
 	}, {
 		Code: FWPathDrop, Kind: AtHop, Place: PlaceAt, Bind: ByPeer | ByPort, Confidence: Likely,
-		When:     swallowed,
+		When:     []Pattern{behindHop, alive},
 		Predicts: []string{FactOpen},
 		Summary:  "a firewall swallows packets to port {port} of {peer}: they come as far as {at}, and {peer} answers otherwise",
 		Decide:   "on {at}: nft list ruleset, or iptables -L FORWARD -n -v",
 	}, {
 		Code: FWServerDrop, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Likely,
-		When:     append(slices.Clone(swallowed), Pattern{Fact: FactBefore, State: Yes}),
+		When:     []Pattern{silent, alive, {Fact: FactBefore, State: Yes}},
 		Predicts: []string{FactOpen},
 		Summary:  "the packet filter of {peer} itself swallows packets to port {port}",
 		Decide:   "on {peer}: nft list ruleset, or iptables -L INPUT -n -v",
@@ -259,14 +261,30 @@ func serviceCauses() []Cause {
 		Predicts: []string{FactOpen},
 		Summary:  "the service of port {port} listens on another address of this host: {detail}",
 	}, {
+		Code: SvcNotListening, Kind: AtLocal, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Confirmed,
+		When: []Pattern{
+			{Fact: FactListening, State: No, Values: []string{"none"}},
+			{Fact: FactOpen, State: No, Values: []string{"reset"}},
+		},
+		Summary: "nothing listens on port {port} of this host",
+	}, {
 		Code: SvcNotListening, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Confirmed,
 		When: []Pattern{
 			{Fact: FactOpen, State: No, Values: []string{"reset"}},
 			{Fact: FactReset, State: No, Absent: true},
-			{Fact: FactListening, State: No, Values: []string{"elsewhere"}, Absent: true},
+			{Fact: FactListening, State: No, Absent: true},
 		},
-		Allows:  []string{FactListening},
 		Summary: "nothing listens on port {port} of {peer}: the host is reached and resets the connection",
+	}, {
+		// A filter can answer as if nothing listened. From outside it looks the same.
+		Code: FWServerReject, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactOpen, State: No, Values: []string{"reset"}},
+			{Fact: FactReset, State: No, Absent: true},
+			{Fact: FactListening, State: No, Absent: true},
+		},
+		Summary: "a packet filter on {peer}, or right before it, may reset port {port} as if nothing listened",
+		Decide:  "on {peer}: ss -lnt sport = :{port}",
 	}}
 }
 

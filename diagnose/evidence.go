@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -47,16 +48,17 @@ type evidence struct {
 	own      []netip.Addr    // this host's addresses
 	neighbor *route.Neighbor // of the next hop; nil when there is none
 
-	connect *portscan.Result  // TCP to the port
-	answer  *resolve.Answer   // of a name server
-	echo    *ping.Result      // of the peer
-	gwEcho  *ping.Result      // of the gateway
-	echoErr error             // why there is no echo
-	tcp     *trace.Path       // to the port
-	udp     *trace.Path       // to a port where nobody listens; to the port of a name server
-	control []portscan.Result // TCP to other ports
-	listen  listening
-	dead    bool // its interface is off or unplugged: nothing was sent
+	connect    *portscan.Result  // TCP to the port
+	connectErr error             // why there is none
+	answer     *resolve.Answer   // of a name server
+	echo       *ping.Result      // of the peer
+	gwEcho     *ping.Result      // of the gateway
+	echoErr    error             // why there is no echo
+	tcp        *trace.Path       // to the port
+	udp        *trace.Path       // to a port where nobody listens; to the port of a name server
+	control    []portscan.Result // TCP to other ports
+	listen     listening
+	dead       bool // its interface is off or unplugged: nothing was sent
 }
 
 func (e *evidence) scope() Scope {
@@ -333,7 +335,7 @@ func (e *evidence) pathFact() Fact {
 	case r != nil:
 		f.State, f.Value, f.At = No, "refused", r.From
 	case !e.silent():
-		f.Why = "the probes could not be sent"
+		f.Why = e.unsent()
 	default:
 		f.State, f.Value, f.At = No, "silent", last
 		if !last.IsValid() && e.gateway.IsValid() && e.neighborFact().State == Yes {
@@ -349,16 +351,26 @@ func (e *evidence) pathFact() Fact {
 	return f
 }
 
+// unsent says why nothing is known about the path.
+func (e *evidence) unsent() string {
+	switch {
+	case e.peer.port != 0 && e.peer.role == RoleTarget:
+		return e.untried()
+	case e.dead:
+		return e.iface + " is down"
+	case e.echoErr != nil:
+		return "ping is not permitted, and the traces did not get there"
+	}
+	return "the probes did not end in time"
+}
+
 func (e *evidence) answerFact() Fact {
 	f := e.fact(FactAnswers)
 	f.Subject, f.Command = e.peer.String(), e.portCommand()
 	c := e.connect
 	switch {
 	case c == nil || c.State == portscan.StateNotTested || c.State == portscan.StateUnknown:
-		f.Why = "no connection could be tried"
-		if c != nil && c.Err != "" {
-			f.Why += ": " + c.Err
-		}
+		f.Why = e.untried()
 	case c.State == portscan.StateOpen || c.State == portscan.StateClosed:
 		f.State = Yes
 	case c.ICMP != nil && !e.isOwn(c.ICMP.From) && c.ICMP.Kind != icmperr.TimeExceeded:
@@ -372,13 +384,28 @@ func (e *evidence) answerFact() Fact {
 	return f
 }
 
+// untried says why there is no word about the connection.
+func (e *evidence) untried() string {
+	switch c := e.connect; {
+	case c != nil && c.Err != "":
+		return "no connection could be tried: " + c.Err
+	case errors.Is(e.connectErr, errBudget):
+		return errBudget.Error()
+	case e.connectErr != nil:
+		return "no connection could be tried: " + e.connectErr.Error()
+	case e.dead:
+		return e.iface + " is down"
+	}
+	return "no connection was tried"
+}
+
 func (e *evidence) openFact() Fact {
 	f := e.fact(FactOpen)
 	f.Subject, f.Command = e.peer.String(), e.portCommand()
 	c := e.connect
 	switch {
 	case c == nil || c.State == portscan.StateNotTested || c.State == portscan.StateUnknown:
-		f.Why = e.answerFact().Why
+		f.Why = e.untried()
 	case c.State == portscan.StateOpen:
 		f.State, f.Detail = Yes, fmt.Sprintf("port %d is open (%s)", e.peer.port, millis(c.RTT))
 	case c.State == portscan.StateClosed:
@@ -434,6 +461,7 @@ func (e *evidence) resetFact() Fact {
 func (e *evidence) beforeFact() Fact {
 	f := e.fact(FactBefore)
 	f.Subject, f.Neutral = e.peer.String(), true
+	f.Command = fmt.Sprintf("traceroute -n -T -p %d %s", e.peer.port, e.peer.addr)
 	if e.answerFact().Value != "silent" || e.tcp == nil {
 		return Fact{}
 	}

@@ -36,7 +36,7 @@ type Cause struct {
 	Decide string
 }
 
-// Pattern matches facts.
+// Pattern matches facts. A no matches only where it is an anomaly.
 type Pattern struct {
 	Fact   string
 	State  State
@@ -342,7 +342,7 @@ func (h *hypothesis) where() *Location {
 
 func (p Pattern) matches(f Fact) bool {
 	switch {
-	case f.Name != p.Fact || f.State != p.State:
+	case f.Name != p.Fact || f.State != p.State, p.State == No && f.Neutral:
 		return false
 	case len(p.Values) > 0 && !slices.Contains(p.Values, f.Value):
 		return false

@@ -62,7 +62,7 @@ func TestExplain(t *testing.T) {
 	far := Scope{Iface: "eth0", Family: 4, Gateway: gw, Peer: web, Port: 80, Role: RoleTarget}
 	resolver := Scope{Iface: "eth0", Family: 4, Peer: ns, Port: 53, Role: RoleResolver}
 	silence := []Fact{
-		{Name: FactAnswers, State: No, Value: "silent"}, {Name: FactOpen, State: No, Value: "no_answer"},
+		{Name: FactAnswers, State: No, Value: "silent", At: r2}, {Name: FactOpen, State: No, Value: "no_answer"},
 	}
 	lost := append(slices.Clone(silence), Fact{Name: FactPath, State: No, Value: "silent", At: r2})
 	for name, c := range map[string]struct {
@@ -111,7 +111,7 @@ func TestExplain(t *testing.T) {
 		},
 		"nothing listens": {
 			facts: broken(Fact{Name: FactOpen, State: No, Value: "reset"}, Fact{Name: FactReset, State: Yes}),
-			want:  []Code{SvcNotListening}, where: web,
+			want:  []Code{SvcNotListening}, where: web, ambiguous: []Code{FWServerReject},
 		},
 		"a reset from the way": {
 			facts: broken(Fact{Name: FactOpen, State: No, Value: "reset"}, Fact{Name: FactReset, State: No, At: gw}),
@@ -122,7 +122,7 @@ func TestExplain(t *testing.T) {
 				Fact{Name: FactServer, Subject: ns.String(), State: No, Value: "timeout", Scope: resolver},
 				Fact{Name: FactPath, Subject: ns.String(), State: Yes, Scope: resolver},
 				Fact{Name: FactName, Subject: "web1", State: Yes, Scope: Scope{Name: "web1"}}),
-			want: []Code{DNSPortFiltered, SvcNotListening}, where: ns, ambiguous: []Code{DNSFirstServerDead},
+			want: []Code{DNSFirstServerDead, SvcNotListening}, where: ns, ambiguous: []Code{FWServerReject},
 		},
 		"an anomaly that no cause predicts": {facts: broken(Fact{Name: FactPath, State: No, Value: "strange"})},
 	} {

@@ -15,6 +15,7 @@ import (
 type fault struct {
 	id      string
 	routers int
+	v6      bool
 	// target is what the user types; nil is the server's address and port.
 	target func(n *network) string
 	inject func(t *testing.T, n *network)
@@ -65,15 +66,15 @@ func faults() []fault {
 		inject: func(_ *testing.T, n *network) { n.client.FlushAddrs(n.clientIf) },
 	}, {
 		id: "D08 no default route", routers: 1, code: diagnose.RouteNoDefault,
-		inject: func(_ *testing.T, n *network) { n.client.DelRoute("default") },
+		inject: func(_ *testing.T, n *network) { n.client.DelRoute(n.anywhere()) },
 	}, {
 		id: "D08 no default route, by name", routers: 2, target: named, code: diagnose.RouteNoDefault,
-		inject: func(_ *testing.T, n *network) { n.client.DelRoute("default") },
+		inject: func(_ *testing.T, n *network) { n.client.DelRoute(n.anywhere()) },
 	}, {
 		id: "D09 nobody is the gateway", routers: 1, code: diagnose.GWUnresolved,
 		inject: func(_ *testing.T, n *network) {
-			n.client.DelRoute("default")
-			n.client.Route("default", n.absent().String())
+			n.client.DelRoute(n.anywhere())
+			n.client.Route(n.anywhere(), n.absent().String())
 		},
 		where: (*network).absent,
 		bites: func(t *testing.T, n *network) {
@@ -95,15 +96,15 @@ func faults() []fault {
 		where:  func(n *network) netip.Addr { return n.nsAddr },
 	}, {
 		id: "D28 blackhole behind a hop", routers: 2, code: diagnose.PathBlackhole,
-		inject: func(_ *testing.T, n *network) { n.last().Blackhole(n.serverNet()) },
+		inject: func(_ *testing.T, n *network) { n.unroute().Blackhole(n.serverNet()) },
 		where:  func(n *network) netip.Addr { return n.gateways[len(n.gateways)-2] },
 	}, {
 		id: "D29 unreachable route on the way", routers: 2, code: diagnose.PathHostUnreachable,
-		inject: func(_ *testing.T, n *network) { n.last().Unreachable(n.serverNet()) },
+		inject: func(_ *testing.T, n *network) { n.unroute().Unreachable(n.serverNet()) },
 		where:  func(n *network) netip.Addr { return n.gateways[len(n.gateways)-1] },
 	}, {
 		id: "D29 no route on the way", routers: 2, code: diagnose.PathNetUnreachable,
-		inject: func(_ *testing.T, n *network) { n.routers[0].DelRoute("default") },
+		inject: func(_ *testing.T, n *network) { n.routers[0].DelRoute(n.anywhere()) },
 		where:  func(n *network) netip.Addr { return n.gateways[0] },
 	}, {
 		id: "D31 host off", routers: 2, code: diagnose.PathHostUnreachable,
@@ -143,12 +144,29 @@ func faults() []fault {
 	}}
 }
 
+// faults6 are those of the faults that IPv6 has a way of its own for, over IPv6.
+func faults6() []fault {
+	ids := []string{"D03 no address", "D08 no default route", "D09", "D28", "D29", "D31", "D32", "D36", "D38", "D39"}
+	var six []fault
+	for _, f := range faults() {
+		if f.target != nil && f.id[:3] != "D36" || !slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(f.id, id) }) {
+			continue
+		}
+		f.id, f.v6 = f.id+" over IPv6", true
+		if f.code == diagnose.PathHostUnreachable && !strings.HasPrefix(f.id, "D31") {
+			f.code = diagnose.PathNetUnreachable // an unreachable route answers "no route" there
+		}
+		six = append(six, f)
+	}
+	return six
+}
+
 // TestFaults breaks a network in each way and holds the verdict against what
 // was broken, with all capabilities and with none; and holds the same network
 // unbroken to be healthy.
 func TestFaults(t *testing.T) {
 	for _, a := range arms {
-		for _, f := range faults() {
+		for _, f := range slices.Concat(faults(), moreFaults(), faults6()) {
 			t.Run(f.id+", "+a.name, func(t *testing.T) {
 				t.Parallel()
 				f.check(t, a)
@@ -178,6 +196,9 @@ func (a arm) prepare(n *network) {
 
 func (f fault) check(t *testing.T, a arm) {
 	n := build(t, f.routers)
+	if f.v6 {
+		n = buildFamily(t, f.routers, 6)
+	}
 	a.prepare(n)
 	target := n.target()
 	if f.target != nil {

@@ -3,6 +3,7 @@ package diagnose_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -32,5 +33,11 @@ func TestMain(m *testing.M) {
 		}
 		return 0
 	})
+	// Most of the time is waiting for routers that look for hosts, so many
+	// networks can be broken at once.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		flag.Set("test.parallel", "12")
+	}
 	os.Exit(lab.Main(m))
 }

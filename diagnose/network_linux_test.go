@@ -31,7 +31,11 @@ type network struct {
 }
 
 // build makes a network with so many routers; 0 puts everything on one segment.
-func build(t *testing.T, routers int) *network {
+func build(t *testing.T, routers int) *network { return buildFamily(t, routers, 4) }
+
+// buildFamily makes it with targets of one family. The name server is always
+// reached over IPv4, and IPv4 is in order everywhere.
+func buildFamily(t *testing.T, routers, family int) *network {
 	t.Helper()
 	l := lab.New(t)
 	pick := func(words ...string) string { return words[rand.IntN(len(words))] }
@@ -41,18 +45,24 @@ func build(t *testing.T, routers int) *network {
 		name:     pick("web1", "db", "files", "mail-2"),
 		domain:   pick("example.net", "corp.example", "lan.test"),
 	}
-	// Each segment is a random /24 of 10/8, all different.
+	// Each segment is a random /24 of 10/8, or a random /64, all different.
 	base, third := rand.IntN(200), rand.Perm(250)
-	subnet := func(i, host int) netip.Prefix {
+	subnet4 := func(i, host int) netip.Prefix {
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(base), byte(third[i]), byte(host)}), 24)
+	}
+	subnet := subnet4
+	if family == 6 {
+		subnet = func(i, host int) netip.Prefix {
+			return netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, byte(base), 7: byte(third[i]), 15: byte(host)}), 64)
+		}
 	}
 	n.client, n.server, n.ns = l.Host("client"), l.Host("server"), l.Host("ns")
 	clientHost := 20 + rand.IntN(200)
 	own, far := subnet(0, clientHost), subnet(routers, 7+rand.IntN(10))
-	nsPrefix := subnet(0, 250)
+	nsPrefix, own4 := subnet4(0, 250), subnet4(0, clientHost)
 	n.clientAddr, n.serverAddr, n.nsAddr = own.Addr(), far.Addr(), nsPrefix.Addr()
 	sw := l.Switch("lan")
-	n.uplink = l.Connect(n.client.Port(n.clientIf, own.String()), sw.Port())
+	n.uplink = l.Connect(n.client.Port(n.clientIf, both(own, own4)...), sw.Port())
 	l.Connect(n.ns.Port("eth0", nsPrefix.String()), sw.Port())
 	inner := sw.Port()
 	for i := range routers {
@@ -68,23 +78,29 @@ func build(t *testing.T, routers int) *network {
 	return n
 }
 
+// both returns the addresses of a port, each once.
+func both(a, b netip.Prefix) []string {
+	if a == b {
+		return []string{a.String()}
+	}
+	return []string{a.String(), b.String()}
+}
+
 // routes sends everything towards the server along the chain, and back.
 func (n *network) routes(routers int, subnet func(i, host int) netip.Prefix) {
 	if routers == 0 {
 		return
 	}
-	first := subnet(0, 1).Addr().String()
-	n.client.Route("default", first)
-	n.ns.Route("default", first)
+	n.client.Route(n.anywhere(), subnet(0, 1).Addr().String())
 	for i, r := range n.routers {
 		if i+1 < routers {
-			r.Route("default", subnet(i+1, 1).Addr().String())
+			r.Route(n.anywhere(), subnet(i+1, 1).Addr().String())
 		}
 		for back := range i {
 			r.Route(subnet(back, 0).String(), subnet(i, 254).Addr().String())
 		}
 	}
-	n.server.Route("default", subnet(routers, 254).Addr().String())
+	n.server.Route(n.anywhere(), subnet(routers, 254).Addr().String())
 }
 
 // services starts the server's service and the name server.
@@ -101,6 +117,13 @@ func (n *network) last() *lab.Host {
 	return n.routers[len(n.routers)-1]
 }
 
+// unroute takes the connected route to the server from the last router, which
+// over IPv6 would win against any other one.
+func (n *network) unroute() *lab.Host {
+	n.last().DelRoute(n.serverNet())
+	return n.last()
+}
+
 // diagnoseFrom runs the procedure in a process of its own on a host.
 func diagnoseFrom(t *testing.T, h *lab.Host, privileged bool, target string) diagnose.Report {
 	t.Helper()
@@ -115,29 +138,47 @@ func diagnoseFrom(t *testing.T, h *lab.Host, privileged bool, target string) dia
 	return r
 }
 
-// absent is an address on the client's own network that nobody has.
-func (n *network) absent() netip.Addr {
-	a := n.nsAddr.As4()
-	a[3] = 251
-	return netip.AddrFrom4(a)
+// anywhere is the default route's prefix in the family of the target.
+func (n *network) anywhere() string {
+	if n.serverAddr.Is6() {
+		return "::/0"
+	}
+	return "0.0.0.0/0"
 }
 
+// absent is an address on the client's own network that nobody has.
+func (n *network) absent() netip.Addr { return sibling(n.clientAddr, 251) }
+
 // serverNet is the network that the server is on.
-func (n *network) serverNet() string { return netip.PrefixFrom(n.serverAddr, 24).Masked().String() }
+func (n *network) serverNet() string {
+	bits := 24
+	if n.serverAddr.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(n.serverAddr, bits).Masked().String()
+}
 
 // back is the address of router i-1 that router i reaches it by.
-func (n *network) back(i int) netip.Addr {
-	a := n.gateways[i].As4()
-	a[3] = 254
-	return netip.AddrFrom4(a)
+func (n *network) back(i int) netip.Addr { return sibling(n.gateways[i], 254) }
+
+// sibling is another host number on the same network.
+func sibling(a netip.Addr, host byte) netip.Addr {
+	b := a.AsSlice()
+	b[len(b)-1] = host
+	s, _ := netip.AddrFromSlice(b)
+	return s
 }
 
 // zone is what a resolver of that network knows: the server's name, and the
 // client's in the reverse zone; of everything else, that it does not exist.
 func (n *network) zone() lab.Zone {
+	record := "A "
+	if n.serverAddr.Is6() {
+		record = "AAAA "
+	}
 	return lab.Zone{Origin: ".", Recursive: true, Records: map[string][]string{
 		"@":                               {"NS a.root.test."},
-		n.fqdn() + ".":                    {"A " + n.serverAddr.String()},
+		n.fqdn() + ".":                    {record + n.serverAddr.String()},
 		resolve.ReverseName(n.clientAddr): {"PTR client." + n.domain + "."},
 	}}
 }

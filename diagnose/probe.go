@@ -155,8 +155,9 @@ func (g *gatherer) goal(ctx context.Context, e *evidence) {
 		e.echo, e.echoErr = g.echo(ctx, e.peer.addr, goalTimeout)
 		return
 	}
-	if r, ok := g.scan(ctx, e.peer.addr, e.peer.port); ok {
-		e.connect = &r
+	results, err := g.scanAll(ctx, []netip.AddrPort{netip.AddrPortFrom(e.peer.addr, e.peer.port)})
+	if e.connectErr = err; len(results) > 0 {
+		e.connect = &results[0]
 	}
 	if e.self {
 		e.listen = g.listeners(ctx)
@@ -222,13 +223,6 @@ func (g *gatherer) echo(ctx context.Context, dst netip.Addr, timeout time.Durati
 	return nil, err
 }
 
-func (g *gatherer) scan(ctx context.Context, a netip.Addr, port uint16) (portscan.Result, bool) {
-	for _, r := range g.scanAll(ctx, []netip.AddrPort{netip.AddrPortFrom(a, port)}) {
-		return r, true
-	}
-	return portscan.Result{}, false
-}
-
 func (g *gatherer) scanControls(ctx context.Context, p peer) []portscan.Result {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -238,18 +232,19 @@ func (g *gatherer) scanControls(ctx context.Context, p peer) []portscan.Result {
 			targets = append(targets, netip.AddrPortFrom(p.addr, port))
 		}
 	}
-	return g.scanAll(ctx, targets)
+	results, _ := g.scanAll(ctx, targets) // what came back in time is all that is wanted
+	return results
 }
 
-func (g *gatherer) scanAll(ctx context.Context, targets []netip.AddrPort) (results []portscan.Result) {
+func (g *gatherer) scanAll(ctx context.Context, targets []netip.AddrPort) (results []portscan.Result, err error) {
 	for r, err := range g.tools.scanner.Scan(ctx, slices.Values(targets)) {
 		if err != nil {
-			break
+			return results, err
 		}
 		g.count(max(1, r.Tries))
 		results = append(results, r)
 	}
-	return results
+	return results, nil
 }
 
 func (g *gatherer) trace(ctx context.Context, t Tracer, dst netip.Addr) *trace.Path {
