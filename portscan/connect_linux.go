@@ -192,6 +192,14 @@ func neverSent(fd int) bool {
 		i.Total_retrans == uint32(i.Retransmits) && i.Retrans == 0
 }
 
+// kept is the result of an attempt whose SYNs this host could not send.
+func kept() Result {
+	r := notTested(syscall.EPERM)
+	r.Reason = ReasonLocalFilter
+	r.Err = "the kernel could not send the SYN: a filter of this host drops it"
+	return r
+}
+
 // land closes the socket. A connection that is open is reset, so that the
 // target forgets it.
 func (w *connectWire) land(f *flight) {

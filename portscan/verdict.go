@@ -60,14 +60,6 @@ func icmpReason(k icmperr.Kind) Reason {
 	return ReasonICMPOther
 }
 
-// kept is the result of an attempt whose SYNs this host could not send.
-func kept() Result {
-	r := notTested(syscall.EPERM)
-	r.Reason = ReasonLocalFilter
-	r.Err = "the kernel could not send the SYN: a filter of this host drops it"
-	return r
-}
-
 // decideSelf marks a connection that met itself: without a listener, an
 // attempt from the very port that it is aimed at opens (RFC 9293, 3.5,
 // simultaneous open).
