@@ -472,3 +472,33 @@ func TestTCP(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// Routers write into the packet on the way there and back, also for users
+// without privileges.
+func TestIPOptions(t *testing.T) {
+	client, _, _ := twoNets(t)
+	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
+		got := mustPing(t, open(t, client, Options{RecordRoute: true}), server4).Record
+		var want Record
+		for _, a := range []string{client4, "10.2.0.1", server4, server4, gw4, client4} {
+			want.Route = append(want.Route, netip.MustParseAddr(a))
+		}
+		if d := cmp.Diff(&want, got, equal); d != "" {
+			t.Error("route (-want +got):\n", d)
+		}
+		for kind, places := range map[IPTimestamp]int{IPTimestampOnly: 6, IPTimestampAndAddrs: 4} {
+			r := mustPing(t, open(t, client, Options{IPTimestamp: kind}), server4)
+			if r.Record == nil || len(r.Record.Stamps) < places-1 {
+				t.Errorf("%v: %+v", kind, r.Record)
+				continue
+			}
+			now := r.Sent.UTC().Sub(r.Sent.UTC().Truncate(24 * time.Hour))
+			for _, s := range r.Record.Stamps {
+				off := (s.Midnight - now).Abs()
+				if off > time.Minute && off < 24*time.Hour-time.Minute || s.Addr.IsValid() != (kind == IPTimestampAndAddrs) {
+					t.Errorf("%v: %+v at %v", kind, s, now)
+				}
+			}
+		}
+	})
+}

@@ -70,6 +70,9 @@ type Options struct {
 	Source   netip.Addr    // address to send from; fixes the family
 	NetNS    int           // descriptor of a network namespace to work in, 0 is the caller's; needs CAP_SYS_ADMIN
 
+	RecordRoute bool        // IPv4: let up to 9 routers write their address into the packet; many drop such packets
+	IPTimestamp IPTimestamp // IPv4: let routers write their time into the packet; not together with RecordRoute
+
 	Broadcast    bool // allow IPv4 broadcast addresses
 	NoLoop       bool // do not hear one's own packets to a multicast group
 	NoTimestamps bool // use the program's clock instead of the kernel's: cheaper, less true
@@ -89,6 +92,7 @@ type Result struct {
 	Reordered bool          `json:"reordered,omitzero"` // the reply to a later probe came before this one
 	Resent    int           `json:"resent,omitzero"`    // TCP: how often the kernel sent the SYN again
 	ICMP      *ICMPError    `json:"icmp,omitzero"`      // with OutcomeICMPError, and with OutcomeLate where an error was late
+	Record    *Record       `json:"record,omitzero"`    // with Options.RecordRoute or IPTimestamp
 	Method    Method        `json:"method"`             // what was used
 	Stamp     StampSource   `json:"stamp,omitzero"`     // what RTT was made of
 	Sent      time.Time     `json:"sent,omitzero"`      // wall clock

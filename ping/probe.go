@@ -131,6 +131,9 @@ func (e *Engine) reply(l *lane, m *icmpsock.Message) {
 		return
 	}
 	e.res = Result{Outcome: OutcomeReply, From: m.From, TTL: m.TTL, TOS: max(0, m.TOS), Size: m.Size}
+	if len(m.Options) > 0 {
+		e.res.Record = parseIPOptions(m.Options)
+	}
 	e.answer(s, m, &e.res)
 }
 
