@@ -31,11 +31,11 @@ type network struct {
 }
 
 // build makes a network with so many routers; 0 puts everything on one segment.
-func build(t *testing.T, routers int) *network { return buildFamily(t, routers, 4) }
+func build(t testing.TB, routers int) *network { return buildFamily(t, routers, 4) }
 
 // buildFamily makes it with targets of one family. The name server is always
 // reached over IPv4, and IPv4 is in order everywhere.
-func buildFamily(t *testing.T, routers, family int) *network {
+func buildFamily(t testing.TB, routers, family int) *network {
 	t.Helper()
 	l := lab.New(t)
 	pick := func(words ...string) string { return words[rand.IntN(len(words))] }
