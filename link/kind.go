@@ -1,10 +1,6 @@
 package link
 
-import (
-	"net/netip"
-
-	"github.com/netsonde/netsonde/internal/nl"
-)
+import "github.com/netsonde/netsonde/internal/nl"
 
 // Details is what belongs to the kind of an interface (IFLA_LINKINFO). At most
 // one of the structures is there for the kind and one for the master's kind; the
@@ -54,12 +50,13 @@ func (v *VLAN) unknown() *[]Attribute { return &v.Unknown }
 // MACVLAN is an interface with a hardware address of its own on top of another
 // (IFLA_MACVLAN_*).
 type MACVLAN struct {
-	Mode         uint32      `json:"mode"` // one bit: 1 private, 2 vepa, 4 bridge, 8 passthru, 16 source
-	Flags        uint16      `json:"flags"`
-	Sources      uint32      `json:"macaddr_count,omitzero"` // hardware addresses let in in source mode
-	BCQueueLen   uint32      `json:"bcqueuelen,omitzero"`
-	BCQueueInUse uint32      `json:"usedbcqueuelen,omitzero"`
-	Unknown      []Attribute `json:"unknown,omitzero"`
+	Mode         uint32         `json:"mode"` // one bit: 1 private, 2 vepa, 4 bridge, 8 passthru, 16 source
+	Flags        uint16         `json:"flags"`
+	Sources      []HardwareAddr `json:"macaddr_data,omitzero"` // let in, in source mode
+	BCQueueLen   uint32         `json:"bcqueuelen,omitzero"`
+	BCQueueInUse uint32         `json:"usedbcqueuelen,omitzero"`
+	BCCutoff     int32          `json:"bclim,omitzero"`
+	Unknown      []Attribute    `json:"unknown,omitzero"`
 }
 
 func (m *MACVLAN) attribute(typ uint16, b []byte) bool {
@@ -68,12 +65,20 @@ func (m *MACVLAN) attribute(typ uint16, b []byte) bool {
 		return nl.Set32(&m.Mode, b)
 	case 2:
 		return nl.Set16(&m.Flags, b)
+	case 5:
+		it := nl.NewAttrs(b)
+		for it.Next() {
+			m.Sources = append(m.Sources, HardwareAddr(it.Keep().Data))
+		}
+		return it.Err() == nil
 	case 6:
-		return nl.Set32(&m.Sources, b)
+		return true // how many of them there are
 	case 7:
 		return nl.Set32(&m.BCQueueLen, b)
 	case 8:
 		return nl.Set32(&m.BCQueueInUse, b)
+	case 9:
+		return nl.Set32(&m.BCCutoff, b)
 	}
 	return false
 }
@@ -159,68 +164,3 @@ func setPointer(p **uint32, b []byte) bool {
 }
 
 func (t *Tun) unknown() *[]Attribute { return &t.Unknown }
-
-// VXLAN is an Ethernet segment over UDP (RFC 7348, IFLA_VXLAN_*).
-type VXLAN struct {
-	ID       uint32      `json:"id"`              // network identifier, 24 bits
-	Remote   netip.Addr  `json:"remote,omitzero"` // default destination, or multicast group
-	Local    netip.Addr  `json:"local,omitzero"`  // source
-	Link     int         `json:"link,omitzero"`   // index of the interface below
-	Port     uint16      `json:"port"`            // UDP destination
-	PortLow  uint16      `json:"port_low,omitzero"`
-	PortHigh uint16      `json:"port_high,omitzero"` // UDP source
-	TTL      uint8       `json:"ttl"`                // 0: chosen by the kernel
-	TOS      uint8       `json:"tos,omitzero"`
-	DF       uint8       `json:"df"` // 0 unset, 1 set, 2 inherit
-	Learning bool        `json:"learning"`
-	Proxy    bool        `json:"proxy,omitzero"`
-	L2Miss   bool        `json:"l2miss,omitzero"`
-	L3Miss   bool        `json:"l3miss,omitzero"`
-	Ageing   uint32      `json:"ageing"`            // seconds
-	Limit    uint32      `json:"limit,omitzero"`    // entries; 0: none
-	UDPCsum  bool        `json:"udp_csum"`          // IPv4
-	External bool        `json:"external,omitzero"` // identifier and addresses come with each packet
-	Unknown  []Attribute `json:"unknown,omitzero"`
-}
-
-func (v *VXLAN) attribute(typ uint16, b []byte) bool {
-	switch typ {
-	case 1:
-		return nl.Set32(&v.ID, b)
-	case 2, 16:
-		return nl.SetAddr(&v.Remote, b)
-	case 3:
-		return nl.Set32(&v.Link, b)
-	case 4, 17:
-		return nl.SetAddr(&v.Local, b)
-	case 5:
-		return nl.Set8(&v.TTL, b)
-	case 6:
-		return nl.Set8(&v.TOS, b)
-	case 7:
-		return nl.SetBool(&v.Learning, b)
-	case 8:
-		return nl.Set32(&v.Ageing, b)
-	case 9:
-		return nl.Set32(&v.Limit, b)
-	case 10:
-		return len(b) >= 4 && nl.SetBE16(&v.PortLow, b) && nl.SetBE16(&v.PortHigh, b[2:])
-	case 11:
-		return nl.SetBool(&v.Proxy, b)
-	case 13:
-		return nl.SetBool(&v.L2Miss, b)
-	case 14:
-		return nl.SetBool(&v.L3Miss, b)
-	case 15:
-		return nl.SetBE16(&v.Port, b)
-	case 18:
-		return nl.SetBool(&v.UDPCsum, b)
-	case 25:
-		return nl.SetBool(&v.External, b)
-	case 29:
-		return nl.Set8(&v.DF, b)
-	}
-	return false
-}
-
-func (v *VXLAN) unknown() *[]Attribute { return &v.Unknown }

@@ -23,14 +23,18 @@ func (o *Options) config() nl.Config {
 	return cfg
 }
 
-const filterVF = 1 // RTEXT_FILTER_VF, linux/rtnetlink.h
+// Of linux/rtnetlink.h: RTEXT_FILTER_*.
+const (
+	filterVF        = 1
+	filterSkipStats = 8 // of the IPv6 layer and of virtual functions
+)
 
-// mask asks for what is not sent unasked.
+// mask asks for virtual functions, or for less than is sent unasked.
 func (o *Options) mask(body []byte) []byte {
 	if o != nil && o.VFs {
 		return nl.AppendU32(body, unix.IFLA_EXT_MASK, filterVF)
 	}
-	return body
+	return nl.AppendU32(body, unix.IFLA_EXT_MASK, filterSkipStats)
 }
 
 func list(ctx context.Context, o *Options) ([]Link, error) {

@@ -27,16 +27,3 @@ var ipv6Settings = []string{
 	"ioam6_enabled", "ioam6_id", "ioam6_id_wide", "ndisc_evict_nocarrier", "accept_untracked_na",
 	"accept_ra_min_lft", "force_forwarding",
 }
-
-// ipv6Counters are the names of IPSTATS_MIB_* (linux/snmp.h) after the count.
-var ipv6Counters = []string{
-	"InReceives", "InOctets", "InDelivers", "OutForwDatagrams", "OutRequests", "OutOctets", "InHdrErrors",
-	"InTooBigErrors", "InNoRoutes", "InAddrErrors", "InUnknownProtos", "InTruncatedPkts", "InDiscards",
-	"OutDiscards", "OutNoRoutes", "ReasmTimeout", "ReasmReqds", "ReasmOKs", "ReasmFails", "FragOKs", "FragFails",
-	"FragCreates", "InMcastPkts", "OutMcastPkts", "InBcastPkts", "OutBcastPkts", "InMcastOctets", "OutMcastOctets",
-	"InBcastOctets", "OutBcastOctets", "InCsumErrors", "InNoECTPkts", "InECT1Pkts", "InECT0Pkts", "InCEPkts",
-	"ReasmOverlaps", "OutTransmits",
-}
-
-// icmp6Counters are the names of ICMP6_MIB_* (linux/snmp.h) after the count.
-var icmp6Counters = []string{"InMsgs", "InErrors", "OutMsgs", "OutErrors", "InCsumErrors", "OutRateLimitHost"}

@@ -23,18 +23,16 @@ type IPv4 struct {
 // IPv6 is what the IPv6 layer keeps for an interface. It is absent where IPv6
 // is not compiled in or the MTU is below 1280.
 type IPv6 struct {
-	Flags        uint32         `json:"flags"` // IF_READY and others, linux/if_link.h
-	AddrGenMode  AddrGenMode    `json:"addr_gen_mode"`
-	Token        netip.Addr     `json:"token,omitzero"`         // host part for addresses from router advertisements
-	RAMTU        uint32         `json:"ra_mtu,omitzero"`        // as advertised by the router; 0: not
-	Reachable    time.Duration  `json:"reachable_ns,omitzero"`  // how long a neighbour is believed
-	Retransmit   time.Duration  `json:"retrans_ns,omitzero"`    // between neighbour solicitations
-	MaxReasm     uint32         `json:"max_reasm_len,omitzero"` // bytes
-	Updated      time.Duration  `json:"updated_ns,omitzero"`    // since boot
-	Settings     IPv6Settings   `json:"conf,omitzero"`
-	Counters     IPv6Counters   `json:"stats,omitzero"`
-	ICMPCounters ICMPv6Counters `json:"icmp6_stats,omitzero"`
-	Unknown      []Attribute    `json:"unknown,omitzero"`
+	Flags       uint32        `json:"flags"` // IF_READY and others, linux/if_link.h
+	AddrGenMode AddrGenMode   `json:"addr_gen_mode"`
+	Token       netip.Addr    `json:"token,omitzero"`         // host part for addresses from router advertisements
+	RAMTU       uint32        `json:"ra_mtu,omitzero"`        // as advertised by the router; 0: not
+	Reachable   time.Duration `json:"reachable_ns,omitzero"`  // how long a neighbour is believed
+	Retransmit  time.Duration `json:"retrans_ns,omitzero"`    // between neighbour solicitations
+	MaxReasm    uint32        `json:"max_reasm_len,omitzero"` // bytes
+	Updated     time.Duration `json:"updated_ns,omitzero"`    // since boot
+	Settings    IPv6Settings  `json:"conf,omitzero"`
+	Unknown     []Attribute   `json:"unknown,omitzero"`
 }
 
 // AddrGenMode is how the link-local address is made (IN6_ADDR_GEN_MODE_*).
@@ -88,36 +86,10 @@ func (s IPv6Settings) MarshalJSON() ([]byte, error) { return marshalNamed(s, ipv
 // UnmarshalJSON implements [json.Unmarshaler].
 func (s *IPv6Settings) UnmarshalJSON(b []byte) error { return unmarshalNamed(s, ipv6Settings, b) }
 
-// IPv6Counters are those of /proc/net/dev_snmp6/IFACE without the "Ip6", in the
-// order of IPSTATS_MIB_* (linux/snmp.h). JSON is an object of their names.
-type IPv6Counters []uint64
-
-// Value returns the counter of that name, such as "InDiscards".
-func (c IPv6Counters) Value(name string) (uint64, bool) { return value(c, ipv6Counters, name) }
-
-// MarshalJSON implements [json.Marshaler].
-func (c IPv6Counters) MarshalJSON() ([]byte, error) { return marshalNamed(c, ipv6Counters) }
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (c *IPv6Counters) UnmarshalJSON(b []byte) error { return unmarshalNamed(c, ipv6Counters, b) }
-
-// ICMPv6Counters are those of /proc/net/dev_snmp6/IFACE without the "Icmp6", in
-// the order of ICMP6_MIB_* (linux/snmp.h). JSON is an object of their names.
-type ICMPv6Counters []uint64
-
-// Value returns the counter of that name, such as "InErrors".
-func (c ICMPv6Counters) Value(name string) (uint64, bool) { return value(c, icmp6Counters, name) }
-
-// MarshalJSON implements [json.Marshaler].
-func (c ICMPv6Counters) MarshalJSON() ([]byte, error) { return marshalNamed(c, icmp6Counters) }
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (c *ICMPv6Counters) UnmarshalJSON(b []byte) error { return unmarshalNamed(c, icmp6Counters, b) }
-
 // A named list is an array of the kernel whose places have names. A newer
 // kernel appends; places without a name are "#60".
 
-func value[S ~[]T, T any](s S, names []string, name string) (v T, ok bool) {
+func value(s []int32, names []string, name string) (v int32, ok bool) {
 	if i := slices.Index(names, name); i >= 0 && i < len(s) && name != "" {
 		return s[i], true
 	}
@@ -131,7 +103,7 @@ func placeName(names []string, i int) string {
 	return "#" + strconv.Itoa(i)
 }
 
-func marshalNamed[S ~[]T, T int32 | uint64](s S, names []string) ([]byte, error) {
+func marshalNamed(s []int32, names []string) ([]byte, error) {
 	b := []byte{'{'}
 	for i, v := range s {
 		if i > 0 {
@@ -145,8 +117,8 @@ func marshalNamed[S ~[]T, T int32 | uint64](s S, names []string) ([]byte, error)
 // maxNamed bounds what a recorded list may make us allocate.
 const maxNamed = 1 << 12
 
-func unmarshalNamed[S ~[]T, T int32 | uint64](s *S, names []string, b []byte) error {
-	var values map[string]T
+func unmarshalNamed[S ~[]int32](s *S, names []string, b []byte) error {
+	var values map[string]int32
 	if err := json.Unmarshal(b, &values); err != nil {
 		return err
 	}
@@ -200,13 +172,12 @@ func parseIPv4(b []byte) *IPv4 {
 	return &f
 }
 
-// The attributes of enum IFLA_INET6_*.
+// The attributes of enum IFLA_INET6_*. The counters (3, 6) are not asked for:
+// their places have changed from kernel to kernel, and nothing tells the names.
 const (
 	inet6Flags     = 1
 	inet6Conf      = 2
-	inet6Stats     = 3
 	inet6CacheInfo = 5
-	inet6ICMPStats = 6
 	inet6Token     = 7
 	inet6AddrGen   = 8
 	inet6RAMTU     = 9
@@ -228,12 +199,6 @@ func (f *IPv6) attribute(typ uint16, b []byte) bool {
 		return nl.Set32(&f.Flags, b)
 	case inet6Conf:
 		f.Settings = words32(b)
-		return true
-	case inet6Stats:
-		f.Counters = afterCount(b)
-		return true
-	case inet6ICMPStats:
-		f.ICMPCounters = afterCount(b)
 		return true
 	case inet6CacheInfo:
 		return f.cacheInfo(b)
@@ -268,17 +233,9 @@ func (f *IPv6) cacheInfo(b []byte) bool {
 }
 
 func words32(b []byte) []int32 {
-	var v []int32
+	v := make([]int32, 0, len(b)/4)
 	for ; len(b) >= 4; b = b[4:] {
 		v = append(v, int32(binary.NativeEndian.Uint32(b)))
 	}
 	return v
-}
-
-// afterCount reads counters whose first word is how many words there are.
-func afterCount(b []byte) []uint64 {
-	if len(b) < 8 {
-		return nil
-	}
-	return words64(b[8:])
 }

@@ -57,6 +57,20 @@ func (s *Switch) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// The attributes of enum IFLA_VF_*.
+const (
+	vfMAC       = 1
+	vfVLAN      = 2
+	vfTxRate    = 3
+	vfSpoof     = 4
+	vfState     = 5
+	vfRate      = 6
+	vfRSS       = 7
+	vfStats     = 8
+	vfTrust     = 9
+	vfBroadcast = 13
+)
+
 func (l *Link) vfs(b []byte) bool {
 	const info = 1
 	it := nl.NewAttrs(b)
@@ -82,35 +96,39 @@ func (l *Link) parseVF(b []byte) VF {
 // attribute takes one in. All but the statistics and the broadcast address are
 // structures that begin with the number of the function.
 func (v *VF) attribute(typ uint16, b []byte, addrLen int) bool {
-	const mac, vlan, txRate, spoof, state, rate, rss, stats, trust, broadcast = 1, 2, 3, 4, 5, 6, 7, 8, 9, 13
 	switch typ {
-	case stats:
+	case vfStats:
 		return v.stats(b)
-	case broadcast: // struct ifla_vf_broadcast: 32 bytes, as many as the card's address has
+	case vfBroadcast: // struct ifla_vf_broadcast: 32 bytes, as many as the card's address has
 		v.Broadcast = bytes.Clone(b[:min(len(b), addrLen)])
 		return true
 	}
-	if !nl.Set32(&v.Index, b) {
+	index, ok := nl.U32(b)
+	if !ok || !v.setting(typ, b[4:], addrLen) {
 		return false
 	}
-	b = b[4:]
+	v.Index = index
+	return true
+}
+
+func (v *VF) setting(typ uint16, b []byte, addrLen int) bool {
 	switch typ {
-	case mac: // so here
+	case vfMAC: // so here
 		v.Addr = bytes.Clone(b[:min(len(b), addrLen)])
 		return true
-	case vlan:
+	case vfVLAN:
 		return nl.Set32(&v.VLAN, b) && nl.Set32(&v.QoS, b[4:])
-	case txRate:
+	case vfTxRate:
 		return nl.Set32(&v.TxRate, b)
-	case spoof:
+	case vfSpoof:
 		return v.SpoofCheck.set(b)
-	case state:
+	case vfState:
 		return nl.Set32(&v.LinkState, b)
-	case rate:
+	case vfRate:
 		return nl.Set32(&v.MinTxRate, b) && nl.Set32(&v.MaxTxRate, b[4:])
-	case rss:
+	case vfRSS:
 		return v.QueryRSS.set(b)
-	case trust:
+	case vfTrust:
 		return v.Trust.set(b)
 	}
 	return false

@@ -24,7 +24,7 @@ func Words[T Mask](names []string, v T) []string {
 		}
 	}
 	if v != 0 {
-		words = append(words, fmt.Sprintf("%#x", v))
+		words = append(words, fmt.Sprintf("%#x", uint32(v)))
 	}
 	return words
 }

@@ -8,6 +8,9 @@ import (
 
 type flags uint16
 
+// String must not be what unnamed bits are printed with: it would not end.
+func (f flags) String() string { return Join(flagNames, f) }
+
 var flagNames = []string{"a", "", "c"}
 
 func TestWords(t *testing.T) {
