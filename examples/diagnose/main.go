@@ -19,14 +19,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"strings"
-	"time"
 
 	"github.com/netsonde/netsonde/diagnose"
 	"github.com/netsonde/netsonde/examples/internal/cli"
-	"github.com/netsonde/netsonde/resolve"
 )
 
 func main() { cli.Main("diagnose", run) }
@@ -102,49 +98,3 @@ func (p *progress) step(s diagnose.Step) {
 
 func (p *progress) clear() { p.line.Clear() }
 
-// namesOf looks up the names of the places that the verdict is about, all at
-// once and with little patience: a name never holds the verdict up.
-func namesOf(ctx context.Context, r diagnose.Report, numeric bool) map[string]string {
-	names := map[string]string{}
-	if numeric || r.Verdict.Where == nil || !r.Verdict.Where.Addr.IsValid() {
-		return names
-	}
-	conf, err := resolve.ReadConfig("/etc/resolv.conf")
-	if err != nil || conf.NoServer || r.ResolverBroken() {
-		return names
-	}
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-	defer cancel()
-	a := r.Verdict.Where.Addr
-	ans, err := (&resolve.Client{}).Query(ctx, conf.Servers[0], resolve.Question{Name: resolve.ReverseName(a), Type: resolve.TypePTR})
-	if err == nil && len(ans.Records) > 0 {
-		if ptr, ok := ans.Records[0].Data.(resolve.PTR); ok {
-			names[a.String()] = strings.TrimSuffix(ptr.Target, ".")
-		}
-	}
-	return names
-}
-
-// place prints a location in words.
-func place(l *diagnose.Location, names map[string]string) string {
-	switch {
-	case l == nil:
-		return ""
-	case !l.Addr.IsValid() && l.Iface != "":
-		return "on this host, " + l.Iface
-	case !l.Addr.IsValid():
-		return map[diagnose.LocationKind]string{
-			diagnose.AtLocal: "on this host", diagnose.AtL2: "on this host's own network", diagnose.AtHop: "on the way",
-			diagnose.AtResolver: "at the name server", diagnose.AtRemote: "at the target",
-		}[l.Kind]
-	}
-	what := map[diagnose.LocationKind]string{
-		diagnose.AtLocal: "on this host", diagnose.AtL2: "on " + l.Iface + "'s own network,", diagnose.AtHop: "at hop",
-		diagnose.AtResolver: "at name server", diagnose.AtRemote: "at the target",
-	}[l.Kind]
-	addr := l.Addr.String()
-	if n := names[addr]; n != "" {
-		addr = fmt.Sprintf("%s (%s)", cli.Escape(n), addr)
-	}
-	return what + " " + addr
-}
