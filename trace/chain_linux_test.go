@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/netsonde/netsonde/internal/lab"
@@ -109,21 +111,26 @@ func listen(t testing.TB, h *lab.Host, port int) {
 	t.Cleanup(func() { l.Close(); <-done })
 }
 
-// words says what a path is in one line a hop: the TTL, who answered and how.
+// words says what a path is in one line a hop: the TTL, who answered and how,
+// each once, or how often nobody did.
 func words(p trace.Path) []string {
 	lines := []string{}
 	for _, h := range p.Hops {
-		line := fmt.Sprint(h.TTL)
+		parts := []string{fmt.Sprint(h.TTL)}
+		_, answered := h.Answered()
 		for _, r := range h.Replies {
-			line += " " + r.Outcome.String()
+			part := r.Outcome.String()
 			if r.From.IsValid() {
-				line += " " + r.From.String()
+				part += " " + r.From.String()
 			}
 			if r.ICMP != nil && r.Outcome == trace.OutcomeUnreachable {
-				line += " " + r.ICMP.Kind.String()
+				part += " " + r.ICMP.Kind.String()
+			}
+			if !answered || r.Outcome != trace.OutcomeSilent && !slices.Contains(parts, part) {
+				parts = append(parts, part)
 			}
 		}
-		lines = append(lines, line)
+		lines = append(lines, strings.Join(parts, " "))
 	}
 	return append(lines, p.End.String())
 }

@@ -19,6 +19,8 @@ const (
 	// patient is how many silent TCP probes behind the last answer wait for
 	// the news that a neighbour is missing; others end before the SYN repeats.
 	patient = 2
+	// spread is how much later than others of its path an answer may come.
+	spread = 5 * time.Millisecond
 	// repeat is when the kernel repeats a SYN, less some slack.
 	repeat = 950 * time.Millisecond
 )
@@ -38,6 +40,7 @@ type plan struct {
 	far       int       // highest TTL that answered; o.FirstTTL-1 before one did
 	end       int       // lowest TTL at which the path ends; 0: not known
 	settled   time.Time // when the end was first known
+	refused   bool      // by a reset
 	looped    bool
 	halted    bool // this host lets nothing out
 	failures  int  // probes not sent, in a row
@@ -108,6 +111,9 @@ func (p *plan) expire(now time.Time) (wait time.Time) {
 
 // deadline returns until when a probe is waited for.
 func (p *plan) deadline(pr *probe) time.Time {
+	if p.o.Queries == 1 && p.answered(pr.ttl) {
+		return time.Time{} // the other probe of this TTL was quicker
+	}
 	first := p.probes[p.hop(pr.ttl).probes[0]].sent
 	d := first.Add(p.o.Timeout)
 	switch {
@@ -115,6 +121,9 @@ func (p *plan) deadline(pr *probe) time.Time {
 		if p.syn && pr.ttl > p.far+patient && p.maxRTT < grace {
 			d = sooner(d, pr.sent.Add(repeat))
 		}
+	case pr.ttl > p.end && p.refused:
+		// Every reset tells more of where resets come from.
+		d = sooner(d, pr.sent.Add(p.maxRTT+spread))
 	case pr.ttl > p.end:
 		return time.Time{}
 	default:
@@ -241,6 +250,7 @@ func (p *plan) answer(id int, r Reply, now time.Time) {
 	if r.Outcome != OutcomeUnreachable && r.Retransmits == 0 {
 		p.maxRTT = max(p.maxRTT, r.RTT)
 	}
+	p.refused = p.refused || r.Outcome == OutcomeRefused
 	switch {
 	case r.Outcome.final():
 		p.settle(pr.ttl, now, false)
@@ -281,6 +291,10 @@ func (p *plan) routers() []netip.Addr {
 		}
 	}
 	return seq
+}
+
+func (p *plan) answered(ttl int) bool {
+	return slices.ContainsFunc(p.hop(ttl).probes, func(id int) bool { return p.probes[id].reply.Outcome.answered() })
 }
 
 // restart forgets the probes that wait, which will be sent again in a way
