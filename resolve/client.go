@@ -25,7 +25,7 @@ func (c Client) Query(ctx context.Context, server netip.AddrPort, q Question) (A
 }
 
 func (c Client) settings() settings {
-	s := settings{timeout: c.Timeout, attempts: max(1, c.Attempts), edns: !c.NoEDNS, tcp: c.TCPOnly, recurse: !c.NoRecursion}
+	s := settings{timeout: c.Timeout, attempts: max(1, c.Attempts), edns: !c.NoEDNS, fallback: true, tcp: c.TCPOnly, recurse: !c.NoRecursion}
 	switch {
 	case c.Timeout == 0:
 		s.timeout = defaultTimeout

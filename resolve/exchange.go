@@ -13,6 +13,7 @@ type settings struct {
 	timeout  time.Duration // of each attempt; 0: none
 	attempts int           // at least 1
 	edns     bool
+	fallback bool // ask without EDNS where it may be what fails
 	tcp      bool // no UDP
 	recurse  bool
 }
@@ -47,9 +48,7 @@ func newExchange(server netip.AddrPort, q Question, set settings) (*exchange, er
 	if !server.Addr().IsValid() || server.Addr().IsMulticast() {
 		return nil, errServer
 	}
-	if server.Port() == 0 {
-		server = netip.AddrPortFrom(server.Addr(), port)
-	}
+	server = withPort(server)
 	name, err := wireName(q.Name)
 	if err != nil {
 		return nil, err
@@ -63,6 +62,14 @@ func newExchange(server netip.AddrPort, q Question, set settings) (*exchange, er
 		x.next.transport = TransportTCP
 	}
 	return x, nil
+}
+
+// withPort replaces port 0 by that of the DNS.
+func withPort(server netip.AddrPort) netip.AddrPort {
+	if server.Port() == 0 {
+		return netip.AddrPortFrom(server.Addr(), port)
+	}
+	return server
 }
 
 // begin starts the next attempt.
@@ -222,7 +229,7 @@ func (x *exchange) plan() {
 	switch o := x.att.Outcome; {
 	case o == OutcomeTruncated:
 		x.next.transport, x.more = TransportTCP, true
-	case x.att.EDNS && refusesEDNS(o, x.att.RCode):
+	case x.att.EDNS && x.set.fallback && refusesEDNS(o, x.att.RCode):
 		x.next.edns, x.more = false, true
 	case x.att.Transport == TransportTCP && !x.set.tcp:
 		// The TCP attempt behind a truncated reply is the only one.
@@ -230,7 +237,7 @@ func (x *exchange) plan() {
 		x.tries++
 		if x.tries < x.set.attempts {
 			x.more = true
-			x.next.edns = x.set.edns && x.next.edns && x.tries < x.set.attempts-1
+			x.next.edns = x.next.edns && !(x.set.fallback && x.tries == x.set.attempts-1)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package resolve
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -10,44 +9,69 @@ import (
 func SearchList(name string, c Config) []string { return PolicyGlibc.SearchList(name, c) }
 
 // SearchList returns the absolute names that are asked for in turn until one is
-// found. Which outcomes go on with the list, and which end it, differs between
-// policies and is up to [Lookup].
+// found, repetitions included. Which outcomes go on with the list, and which end
+// it, differs between policies and is up to [Lookup].
 //
 // A name with a final dot is the only one. A name with at least c.Ndots dots
-// is tried as it is first, else last. Names that are too long for the DNS and
-// those under onion (RFC 7686) are left out, so the list can be empty.
+// is tried as it is first (and nslookup tries nothing else), else last. Names
+// that are too long for the DNS are left out, and so is everything under onion,
+// which is not for the DNS (RFC 7686), so that the list can be empty.
 func (p Policy) SearchList(name string, c Config) []string {
-	if name == "" {
+	asIs, err := absolute(name)
+	if err != nil || isOnion(asIs) {
 		return nil
 	}
-	dots := countDots(name)
-	rooted := strings.HasSuffix(name, ".") && !strings.HasSuffix(name, `\.`)
+	if rooted(name) {
+		return []string{asIs}
+	}
 	var list []string
-	add := func(n string) {
-		if w, err := wireName(n); err == nil && !isOnion(n) {
-			if text := nameText(w); !slices.Contains(list, text) {
-				list = append(list, text)
-			}
-		}
-	}
-	if rooted {
-		add(name)
-		return list
-	}
+	dots := countDots(name)
 	asIsFirst := dots >= c.Ndots
 	if asIsFirst {
-		add(name)
+		list = append(list, asIs)
 		if p == PolicyNslookup {
 			return list
 		}
 	}
+	root := false // the list itself has the name as it is
 	for _, suffix := range c.Search {
-		add(name + "." + strings.TrimPrefix(suffix, "."))
+		if suffix == "." && p == PolicyGo {
+			continue
+		}
+		n, err := absolute(name + "." + strings.TrimPrefix(suffix, "."))
+		if err != nil || isOnion(n) {
+			continue
+		}
+		root = root || n == asIs
+		list = append(list, n)
 	}
-	if !asIsFirst && !(p == PolicyGlibc && c.NoTLDQuery && dots == 0) {
-		add(name)
+	switch {
+	case asIsFirst, root && p == PolicyGlibc:
+	case p == PolicyGlibc && c.NoTLDQuery && dots == 0 && len(c.Search) > 0:
+	default:
+		list = append(list, asIs)
 	}
 	return list
+}
+
+// absolute returns a name in the form that results have it.
+func absolute(name string) (string, error) {
+	w, err := wireName(name)
+	if err != nil {
+		return "", err
+	}
+	return nameText(w), nil
+}
+
+// rooted reports whether a name ends with a dot that is not part of a label.
+func rooted(name string) bool {
+	escaped, last := false, byte(0)
+	for name != "" {
+		var n int
+		last, n, escaped = unescape(name)
+		name = name[n:]
+	}
+	return last == '.' && !escaped
 }
 
 func countDots(name string) (n int) {
@@ -61,7 +85,11 @@ func countDots(name string) (n int) {
 	return n
 }
 
-func isOnion(name string) bool {
+func isOnion(name string) bool { return under(name, "onion") }
+
+// under reports whether a name is domain or below it.
+func under(name, domain string) bool {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	return name == "onion" || strings.HasSuffix(name, ".onion")
+	rest, ok := strings.CutSuffix(name, domain)
+	return ok && (rest == "" || rest[len(rest)-1] == '.')
 }
