@@ -182,14 +182,8 @@ func bit(b bool) int {
 
 // brctlID is ip's way to write an identifier: no leading zeroes.
 func brctlID(id BridgeID) string {
-	s := fmt.Sprintf("%02x%02x.", id[0], id[1])
-	for i, b := range id[2:] {
-		if i > 0 {
-			s += ":"
-		}
-		s += fmt.Sprintf("%x", b)
-	}
-	return s
+	a := id[2:]
+	return fmt.Sprintf("%02x%02x.%x:%x:%x:%x:%x:%x", id[0], id[1], a[0], a[1], a[2], a[3], a[4], a[5])
 }
 
 func bridgeView(b *Bridge) object {
