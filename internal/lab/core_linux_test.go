@@ -67,6 +67,7 @@ func ipJSON(t testing.TB, h *lab.Host, args ...string) []map[string]any {
 }
 
 func TestForwarding(t *testing.T) {
+	t.Parallel()
 	_, client, gw, _ := twoNets(t)
 	for _, dst := range []string{"10.2.0.2", "fd00:2::2"} {
 		if !pings(t, client, dst) {
@@ -225,6 +226,7 @@ func jsonText(t *testing.T, v any) string {
 }
 
 func TestSwitch(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t)
 	sw := l.Switch("sw")
 	hosts := []*lab.Host{l.Host("a"), l.Host("b"), l.Host("c")}
@@ -249,6 +251,7 @@ func TestSwitch(t *testing.T) {
 }
 
 func TestNeighbor(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t)
 	a, b := l.Host("a"), l.Host("b")
 	l.Connect(a.Port("eth0", "10.0.0.1/24"), b.Port("eth0", "10.0.0.2/24"))

@@ -179,10 +179,8 @@ func (d *direction) send(stop <-chan struct{}) {
 	for {
 		data, wait := d.next(time.Now())
 		if data != nil {
-			// What the kernel refuses, too long or with the cable unplugged, is lost.
-			if _, err := d.out.Write(data); err == nil {
-				d.sent()
-			}
+			_, err := d.out.Write(data)
+			d.sent(err == nil)
 			continue
 		}
 		timer.Reset(wait)
@@ -208,10 +206,14 @@ func (d *direction) next(now time.Time) (data []byte, wait time.Duration) {
 	return heap.Pop(&d.queue).(frame).data, 0
 }
 
-func (d *direction) sent() {
+func (d *direction) sent(ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.stats.Sent++
+	if ok {
+		d.stats.Sent++
+	} else {
+		d.stats.Refused++
+	}
 }
 
 func (d *direction) snapshot() WireStats {

@@ -88,6 +88,7 @@ func TestMainWithoutNamespaces(t *testing.T) {
 
 // TestRootless runs the main tests again as nobody.
 func TestRootless(t *testing.T) {
+	t.Parallel()
 	lab.New(t)
 	dir, err := os.MkdirTemp("", "rootless")
 	if err != nil {
@@ -118,6 +119,7 @@ func TestRootless(t *testing.T) {
 // a file as systemd-resolved has it or to nowhere, and where there is no
 // nsswitch.conf.
 func TestEtcOfOtherMachines(t *testing.T) {
+	t.Parallel()
 	need(t, "unshare")
 	lab.New(t)
 	self, err := os.Executable()

@@ -167,15 +167,15 @@ func TestNothingStays(t *testing.T) {
 		pid = sleep.Process.Pid
 	})
 	for range 100 { // threads and goroutines may need a moment
-		if count() == fds && runtime.NumGoroutine() == goroutines && threadsIn(namespace) == 0 {
+		if count() <= fds && runtime.NumGoroutine() <= goroutines && threadsIn(namespace) == 0 {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	if n := count(); n != fds {
+	if n := count(); n > fds {
 		t.Errorf("%d descriptors, were %d", n, fds)
 	}
-	if n := runtime.NumGoroutine(); n != goroutines {
+	if n := runtime.NumGoroutine(); n > goroutines {
 		t.Errorf("%d goroutines, were %d", n, goroutines)
 	}
 	if n := threadsIn(namespace); n != 0 || namespace == "" {

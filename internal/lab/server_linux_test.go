@@ -133,6 +133,7 @@ func dig(t *testing.T, h *lab.Host, args ...string) (status, flags string, answe
 }
 
 func TestZoneAgainstDig(t *testing.T) {
+	t.Parallel()
 	_, client, _, server := twoNets(t)
 	server.ServeDNS("10.2.0.2:53", corp.Answer)
 	for _, c := range []struct {
@@ -172,6 +173,7 @@ func TestZoneAgainstDig(t *testing.T) {
 }
 
 func TestDNSMisbehaviour(t *testing.T) {
+	t.Parallel()
 	_, client, _, server := twoNets(t)
 	zone := corp.Answer
 	script := map[string]func(lab.DNSQuery) lab.DNSReply{

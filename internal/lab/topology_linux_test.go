@@ -26,6 +26,7 @@ func traceroute(t *testing.T, h *lab.Host, dst netip.Addr) (hops []string) {
 }
 
 func TestChain(t *testing.T) {
+	t.Parallel()
 	for _, routers := range []int{0, 1, 2, 4} {
 		p := lab.Chain(t, routers)
 		if len(p.Routers) != routers || len(p.Links) != routers+1 {
@@ -52,6 +53,7 @@ func TestChain(t *testing.T) {
 }
 
 func TestChainWithWire(t *testing.T) {
+	t.Parallel()
 	p := lab.TwoNets(t, lab.WireAt{Link: 1, Out: lab.Impair{Loss: 1}})
 	if p.Wires[0] != nil || p.Wires[1] == nil {
 		t.Fatalf("wires: %v", p.Wires)
@@ -81,6 +83,7 @@ func TestSeed(t *testing.T) {
 }
 
 func TestLAN(t *testing.T) {
+	t.Parallel()
 	s := lab.LAN(t, 3)
 	for _, p := range s.Ports[1:] {
 		for _, a := range []netip.Addr{p.Addr4(), p.Addr6()} {

@@ -44,6 +44,7 @@ type WireStats struct {
 	Corrupted  int
 	TooLong    int // for the MTU
 	Overflowed int // waited too long for the rate
+	Refused    int // not taken by the kernel: the cable is unplugged
 	Overrun    int // lost because this process was too slow: no part of the plan
 }
 

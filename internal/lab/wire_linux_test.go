@@ -86,6 +86,13 @@ func TestWireTransfer(t *testing.T) {
 		t.Logf("%s: %d MB in %v", addr, size>>20, took)
 	}
 	ab, ba := w.Stats()
+	for range 200 { // the last frames may be under way
+		if ab.Sent == ab.Frames && ba.Sent == ba.Frames {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		ab, ba = w.Stats()
+	}
 	if ab.Sent != ab.Frames || ba.Sent != ba.Frames || ab.Frames < 2*size/1460 {
 		t.Errorf("a to b %+v, b to a %+v", ab, ba)
 	}
@@ -179,6 +186,7 @@ func icmpOnly(i lab.Impair) lab.Impair {
 }
 
 func TestWireLossAndDuplicates(t *testing.T) {
+	t.Parallel()
 	a, _, w := wired(t, icmpOnly(lab.Impair{Loss: 0.2, Seed: 1}), icmpOnly(lab.Impair{Duplicate: 0.1, Loss: 0.05, Seed: 1}))
 	sent, received, duplicates, _ := pingMany(t, a, "-c300", "-i0.003", "-W1", "10.0.0.2")
 	ab, ba := w.Stats()
@@ -300,6 +308,7 @@ func sequence(t *testing.T, a, b *lab.Host, count int) (order []int) {
 }
 
 func TestWireRate(t *testing.T) {
+	t.Parallel()
 	const size, rate = 256 << 10, 8_000_000
 	a, b, w := wired(t, lab.Impair{Rate: rate}, lab.Impair{})
 	took := transfer(t, a, b, "10.0.0.2", size)
@@ -315,6 +324,7 @@ func TestWireRate(t *testing.T) {
 }
 
 func TestWireMTU(t *testing.T) {
+	t.Parallel()
 	a, b, w := wired(t, lab.Impair{MTU: 1400}, lab.Impair{})
 	if _, received, _, _ := pingMany(t, a, "-c1", "-W1", "-s1372", "10.0.0.2"); received != 1 {
 		t.Error("1400 bytes do not pass")
