@@ -1,0 +1,147 @@
+// Netstat lists sockets, and with -r routes, as netstat(8) does.
+//
+//	netstat -lnp       who listens, and which program is it?
+//	netstat -plunte    the same for TCP and UDP, with users and inodes
+//	netstat -an        every socket
+//	netstat -ntp       connections of TCP with their programs
+//	netstat -nr        the routing table
+//
+// The exit code is 0, or 2 when the question could not be asked.
+//
+// Differences from netstat: nothing is ever cut to fit a column (as with
+// --wide). Without -n, names are looked up all at once and no longer than two
+// seconds. RefCnt of a unix socket is "-", since the kernel tells it only in
+// the file that this program does not need. --json prints what the library
+// returns, which is more.
+package main
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/sockets"
+)
+
+func main() { cli.Main("netstat", run) }
+
+// options are the command line.
+type options struct {
+	*cli.Tool
+	listening, all, numeric, programs, extend, timers bool
+	tcp, udp, raw, unix, v4, v6                       bool
+	routes, continuous, json                          bool
+}
+
+func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
+	o = &options{Tool: cli.New("netstat", "[options]", "Lists sockets: who listens, who talks, which program that is.", stdout, stderr)}
+	f := o.Flags
+	f.BoolVarP(&o.listening, "listening", "l", false, "sockets that wait for others")
+	f.BoolVarP(&o.all, "all", "a", false, "all sockets (otherwise only connected ones)")
+	f.BoolVarP(&o.numeric, "numeric", "n", false, "numbers instead of names of hosts, ports and users")
+	f.BoolVarP(&o.programs, "programs", "p", false, "the process that holds a socket")
+	f.BoolVarP(&o.extend, "extend", "e", false, "users and inodes")
+	f.BoolVarP(&o.timers, "timers", "o", false, "timers of TCP")
+	f.BoolVarP(&o.tcp, "tcp", "t", false, "TCP")
+	f.BoolVarP(&o.udp, "udp", "u", false, "UDP")
+	f.BoolVarP(&o.raw, "raw", "w", false, "raw sockets")
+	f.BoolVarP(&o.unix, "unix", "x", false, "unix sockets")
+	f.BoolVarP(&o.v4, "inet", "4", false, "IPv4")
+	f.BoolVarP(&o.v6, "inet6", "6", false, "IPv6")
+	f.BoolVarP(&o.routes, "route", "r", false, "the routing table instead of sockets")
+	f.BoolVarP(&o.continuous, "continuous", "c", false, "again every second")
+	f.BoolVar(&o.json, "json", false, "what the library returns, as JSON")
+	f.BoolP("wide", "W", false, "accepted: nothing is ever cut")
+	f.BoolP("verbose", "v", false, "accepted")
+	if code, done = o.Parse(args); !done && f.NArg() > 0 {
+		code, done = o.Usage("what is %q?", f.Arg(0)), true
+	}
+	return o, code, done
+}
+
+func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	o, code, done := parse(args, stdout, stderr)
+	if done {
+		return code
+	}
+	list := o.sockets
+	if o.routes {
+		list = o.routingTable
+	}
+	for {
+		if err := list(ctx); err != nil {
+			return o.Fail(err)
+		}
+		if !o.continuous {
+			return cli.Yes
+		}
+		select {
+		case <-ctx.Done():
+			return cli.Yes
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// query says which sockets the library is asked for.
+func (o *options) query() *sockets.Options {
+	q := &sockets.Options{Processes: o.programs}
+	for _, p := range []struct {
+		wanted   bool
+		protocol sockets.Protocol
+	}{{o.tcp, sockets.TCP}, {o.udp, sockets.UDP}, {o.raw, sockets.Raw}, {o.unix, sockets.Unix}} {
+		if p.wanted || !(o.tcp || o.udp || o.raw || o.unix) && !(p.protocol == sockets.Unix && (o.v4 || o.v6)) {
+			q.Protocols = append(q.Protocols, p.protocol)
+		}
+	}
+	switch {
+	case o.v4 && !o.v6:
+		q.Family = sockets.FamilyIPv4
+	case o.v6 && !o.v4:
+		q.Family = sockets.FamilyIPv6
+	}
+	if o.listening && !o.all {
+		q.States = []sockets.State{sockets.StateListen, sockets.StateClose}
+	}
+	return q
+}
+
+// shown reports whether netstat shows a socket. Ports that are merely taken
+// are not among what it knows.
+func (o *options) shown(s sockets.Socket) bool {
+	connected := s.Remote.IsValid() && s.Remote.Port() != 0
+	if s.Protocol == sockets.Unix {
+		connected = s.State == sockets.StateEstablished
+	}
+	switch {
+	case s.State == sockets.StateBoundInactive:
+		return false
+	case o.all:
+		return true
+	case o.listening:
+		return s.Listening() && !connected
+	}
+	return connected
+}
+
+func (o *options) sockets(ctx context.Context) error {
+	table, err := sockets.Read(ctx, o.query())
+	if err != nil {
+		return err
+	}
+	table.Sockets = slices.DeleteFunc(table.Sockets, func(s sockets.Socket) bool { return !o.shown(s) })
+	if o.json {
+		err = cli.PrintJSON(o.Stdout, table)
+	} else {
+		err = o.print(ctx, table.Sockets)
+	}
+	if w := table.Walk; w.Refused > 0 && w.Unowned > 0 {
+		o.Warn("%d of %d processes could not be looked into, so some programs are not known", w.Refused, w.Read+w.Refused)
+		if w.Need != "" {
+			o.Hint("that needs %s, or root", w.Need)
+		}
+	}
+	return err
+}
