@@ -21,6 +21,7 @@ type network interface {
 	Send(v6 bool, ps []icmpsock.Packet) (int, error)
 	Wait(d time.Duration) error
 	Receive(f func(*icmpsock.Message)) (all bool, err error)
+	Errors(v6 bool, f func(*icmpsock.Message)) error
 	Wake()
 	Has(v6 bool) error
 	Close() error
@@ -53,8 +54,9 @@ type Engine struct {
 	lanes    [2]lane
 	rng      *rand.ChaCha8
 	packets  [batch]icmpsock.Packet
-	now      clocks // while messages are handled
-	res      Result // the one that is being told
+	now      clocks           // while messages are handled
+	res      Result           // the one that is being told
+	local    icmpsock.Message // what this host said last
 }
 
 // Open opens the sockets on the calling goroutine, so that the network

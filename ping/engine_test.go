@@ -104,7 +104,10 @@ func (w *wireTime) Receive(f func(*icmpsock.Message)) (bool, error) {
 	return true, nil
 }
 
-func (w *wireTime) Wake()          {}
+func (w *wireTime) Wake() {}
+
+func (w *wireTime) Errors(bool, func(*icmpsock.Message)) error { return nil }
+
 func (w *wireTime) Has(bool) error { return nil }
 func (w *wireTime) Close() error   { w.closed = true; return nil }
 

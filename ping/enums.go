@@ -17,10 +17,11 @@ const (
 	OutcomeCorrupted                 // what came in time was damaged: wrong checksum, wrong or missing bytes
 	OutcomeLate                      // an answer after the deadline; the timeout was told before
 	OutcomeDuplicate                 // one more answer to an answered probe
+	OutcomeSent                      // no outcome yet: the probe has gone out (StreamOptions.Sent)
 )
 
 var outcomeNames = []string{
-	"none", "reply", "timeout", "icmp_error", "local_error", "corrupted", "late", "duplicate",
+	"none", "reply", "timeout", "icmp_error", "local_error", "corrupted", "late", "duplicate", "sent",
 }
 
 // String returns the word, such as "icmp_error".

@@ -208,7 +208,7 @@ func TestTooBig(t *testing.T) {
 			}
 		}
 		big := open(t, client, Options{Size: 1600, Fragment: FragmentProbe})
-		if r := mustPing(t, big, server4); r.Outcome != OutcomeLocalError || r.Err != unix.EMSGSIZE.Error() {
+		if r := mustPing(t, big, server4); r.Outcome != OutcomeLocalError || r.Err != "message too long, mtu=1500" {
 			t.Errorf("beyond the link's MTU: %v %q", r.Outcome, r.Err)
 		}
 	})

@@ -3,8 +3,11 @@ package ping
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/netsonde/netsonde/internal/icmperr"
@@ -79,9 +82,17 @@ func (e *Engine) prepare(l *lane, ps []probe, now clocks) int {
 
 // refused tells that this host would not send the next probe.
 func (e *Engine) refused(l *lane, err error) {
+	text := err.Error()
+	if errors.Is(err, syscall.EMSGSIZE) {
+		// The MTU that is in the way is in the error queue.
+		e.now, e.local = e.clock(), icmpsock.Message{}
+		if e.conn.Errors(l.v6, e.handle) == nil && e.local.MTU > 0 {
+			text = fmt.Sprintf("%s, mtu=%d", text, e.local.MTU)
+		}
+	}
 	s := l.slot(l.next)
 	l.next++
-	e.res = Result{Outcome: OutcomeLocalError, Err: err.Error()}
+	e.res = Result{Outcome: OutcomeLocalError, Err: text}
 	e.tell(s, &e.res)
 	s.state, s.sink = answered, nil
 }
@@ -116,6 +127,8 @@ func (e *Engine) message(m *icmpsock.Message) {
 		e.reply(l, m)
 	case icmpsock.Error:
 		e.icmpError(l, m)
+	case icmpsock.Local:
+		e.local = *m
 	}
 }
 

@@ -25,14 +25,15 @@ type run struct {
 	stop  func() bool
 
 	// With the engine locked:
-	ready   []Result
-	again   []probe // to be sent once more
-	pending int     // probes without an outcome, again among them
-	retries uint32
-	ended   bool
-	reading bool     // this goroutine reads itself
-	seen    []uint32 // highest number answered, by key
-	srtt    time.Duration
+	ready    []Result
+	again    []probe // to be sent once more
+	pending  int     // probes without an outcome, again among them
+	retries  uint32
+	ended    bool
+	reading  bool     // this goroutine reads itself
+	seen     []uint32 // highest number answered, by key
+	announce bool     // tell of sending too
+	srtt     time.Duration
 }
 
 func (e *Engine) newRun(ctx context.Context, yield func(Result, error) bool) *run {
@@ -151,9 +152,27 @@ func (r *run) send(v6 bool, ps []probe) (int, error) {
 	r.e.mu.Lock()
 	defer r.e.mu.Unlock()
 	r.pending += len(ps)
+	told := len(r.ready)
 	n, err := r.e.send(v6, ps)
 	r.pending -= len(ps) - n
+	if r.announce {
+		r.announceSent(ps[:n], told)
+	}
 	return n, err
+}
+
+// announceSent tells of probes that went out: all but those that were refused,
+// which has been told from ready[told] on.
+func (r *run) announceSent(ps []probe, told int) {
+	now := time.Unix(0, r.e.clock().real)
+	refused := r.ready[told:]
+	for i := range ps {
+		if len(refused) > 0 && refused[0].Target == ps[i].dst && refused[0].Seq == int(ps[i].seq) {
+			refused = refused[1:]
+			continue
+		}
+		r.ready = append(r.ready, Result{Target: ps[i].dst, Seq: int(ps[i].seq), Outcome: OutcomeSent, Method: r.e.method, Sent: now})
+	}
 }
 
 // refuse tells of a probe that cannot be sent at all.

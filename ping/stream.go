@@ -17,6 +17,7 @@ type StreamOptions struct {
 	Interval time.Duration // between probes to the same host; 0 is 1 s; negative: the next as soon as an answer comes, or after 10 ms
 	Adaptive bool          // the next as soon as an answer comes, or after twice the usual time; at the latest after Interval
 	Count    int           // probes to each host; 0 is no end
+	Sent     bool          // also yield a result with OutcomeSent when a probe goes out
 }
 
 // Stream pings the hosts again and again. The probes of one round are spread
@@ -45,7 +46,7 @@ func (e *Engine) Stream(ctx context.Context, hosts []netip.Addr, o *StreamOption
 		}
 		r := e.newRun(ctx, yield)
 		defer r.end()
-		r.seen = make([]uint32, len(hosts))
+		r.seen, r.announce = make([]uint32, len(hosts)), opt.Sent
 		s := stream{run: r, hosts: hosts, opt: opt, total: uint64(max(0, opt.Count)) * uint64(len(hosts))}
 		if opt.Count <= 0 {
 			s.total = math.MaxUint64

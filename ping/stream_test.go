@@ -3,6 +3,7 @@ package ping
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -362,5 +363,28 @@ func BenchmarkStream(b *testing.B) {
 		if n++; n >= b.N {
 			break
 		}
+	}
+}
+
+// What is announced as sent is what was sent: not what this host refused.
+func TestAnnounced(t *testing.T) {
+	w := &wireTime{sendErr: func(p icmpsock.Packet) error {
+		if p.Seq == 2 {
+			return errors.New("no route")
+		}
+		return nil
+	}}
+	e := w.engine(t, nil)
+	honest(w, e, time.Millisecond)
+	var got []string
+	for r, err := range e.Stream(t.Context(), []netip.Addr{host4}, &StreamOptions{Count: 3, Sent: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(r.Seq, " ", r.Outcome))
+	}
+	want := []string{"1 sent", "1 reply", "2 local_error", "3 sent", "3 reply"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error("-want +got:\n", d)
 	}
 }

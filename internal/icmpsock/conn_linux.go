@@ -16,8 +16,8 @@ import (
 	"github.com/netsonde/netsonde/internal/sock"
 )
 
-// Conn is the pair of sockets. Send may be called while another goroutine is
-// in Wait; every other pair of calls must not overlap, except Wake.
+// Conn is the pair of sockets. Send and Errors may be called while another
+// goroutine is in Wait; every other pair of calls must not overlap, except Wake.
 type Conn struct {
 	socks [2]*socket // IPv4, IPv6
 	errs  [2]error   // why a family is not there

@@ -22,8 +22,8 @@ import (
 	"github.com/netsonde/netsonde/internal/wire"
 )
 
-// Conn is the pair of sockets. Send may be called while another goroutine is
-// in Wait; every other pair of calls must not overlap, except Wake.
+// Conn is the pair of sockets. Send and Errors may be called while another
+// goroutine is in Wait; every other pair of calls must not overlap, except Wake.
 type Conn struct {
 	cfg   Config
 	socks [2]*icmp.PacketConn
@@ -269,6 +269,9 @@ func (c *Conn) Receive(f func(*Message)) (all bool, err error) {
 	c.pending = c.pending[:0]
 	return true, err
 }
+
+// Errors does nothing: there is no error queue.
+func (c *Conn) Errors(bool, func(*Message)) error { return nil }
 
 func (c *Conn) message(p *packet, f func(*Message)) {
 	data := p.data

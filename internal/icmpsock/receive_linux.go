@@ -49,6 +49,16 @@ func (c *Conn) Receive(f func(*Message)) (all bool, err error) {
 	return all, nil
 }
 
+// Errors tells what is in the error queue of a family, without waiting: what
+// this host has to say about a packet that it did not send is there at once.
+func (c *Conn) Errors(v6 bool, f func(*Message)) error {
+	s, err := c.socket(v6)
+	if err != nil {
+		return err
+	}
+	return c.receiveQueue(s, 0, f)
+}
+
 func (c *Conn) receiveQueue(s *socket, ready int16, f func(*Message)) error {
 	for first := true; ; first = false {
 		n, err := c.queue.receive(s.fd, unix.MSG_ERRQUEUE)
