@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/netsonde/netsonde/internal/lab"
+	"github.com/netsonde/netsonde/ping"
+)
+
+// twoNets is client - gw - server; the wire to the server has an MTU of 1300.
+func twoNets(t testing.TB) (client, gw *lab.Host) {
+	t.Helper()
+	l := lab.New(t)
+	client, gw, server := l.Host("client"), l.Router("gw"), l.Host("server")
+	l.Connect(client.Port("eth0", "10.1.0.2/24", "fd00:1::2/64"), gw.Port("lan", "10.1.0.1/24", "fd00:1::1/64"))
+	l.Connect(gw.Port("wan", "10.2.0.1/24", "fd00:2::1/64"), server.Port("eth0", "10.2.0.2/24", "fd00:2::2/64"))
+	for h, via := range map[*lab.Host][]string{client: {"10.1.0.1", "fd00:1::1"}, server: {"10.2.0.1", "fd00:2::1"}} {
+		h.Route("default", via[0])
+		h.Route("default", via[1])
+	}
+	gw.MTU("wan", 1300)
+	server.MTU("eth0", 1300)
+	return client, gw
+}
+
+// tool runs ours inside a host.
+func tool(t testing.TB, h *lab.Host, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	err := h.DoUnprivileged(func() error {
+		code = run(t.Context(), args, strings.NewReader(stdin), &out, &errs)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), code
+}
+
+// blank replaces what differs from run to run.
+var blank = []struct {
+	re   *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`time=[0-9.]+ ms`), "time=T ms"},
+	{regexp.MustCompile(`time \d+ms`), "time Tms"},
+	{regexp.MustCompile(`= [0-9./]+ ms`), "= T ms"},
+	{regexp.MustCompile(`ipg/ewma [0-9./]+ ms`), "ipg/ewma T ms"},
+	{regexp.MustCompile(`(?m)^\[\d+\.\d{6}\]`), "[T]"},
+	{regexp.MustCompile(`\d+ absolute`), "N absolute"},
+	{regexp.MustCompile(`(?m)\t-?\d{1,2}$`), "\tN"},
+	{regexp.MustCompile(`, pipe \d+`), ""},
+	{regexp.MustCompile(`(?m)^pipe \d+$`), ""},
+	{regexp.MustCompile(`\n+`), "\n"},
+}
+
+func blanked(s string) string {
+	for _, b := range blank {
+		s = b.re.ReplaceAllString(s, b.with)
+	}
+	return s
+}
+
+// The same command line as for the installed ping gives the same lines and the
+// same exit code.
+func TestAgainstPing(t *testing.T) {
+	if _, err := exec.LookPath("ping"); err != nil {
+		t.Skip("needs ping")
+	}
+	client, gw := twoNets(t)
+	gw.Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest, Dst: "10.2.0.9", Action: lab.RejectAdmin})
+	gw.Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest, Dst: "10.2.0.8", Action: lab.Drop})
+	client.Unreachable("10.9.1.0/24")
+	for _, line := range []string{
+		"-c 3 -i 0.01 10.2.0.2",
+		"-c3 -i.01 -n fd00:2::2",
+		"-c 2 -i 0.01 -D 10.2.0.2",
+		"-c 2 -i 0.01 -q 10.2.0.2",
+		"-c 2 -i 0.01 -t 1 10.2.0.2",
+		"-c 2 -i 0.01 -t 1 fd00:2::2",
+		"-c 1 10.2.0.9",
+		"-c 1 -W 0.2 10.2.0.8",
+		"-c 3 -i 0.1 -O -W 0.1 10.2.0.8",
+		"-c 2 -i 0.01 -I eth0 10.2.0.2",
+		"-c 2 -i 0.01 -I 10.1.0.2 10.2.0.2",
+		"-c 2 -i 0.01 -s 1000 -p ff00 10.2.0.2",
+		"-c 1 -s 0 -q 10.2.0.2",
+		"-c 1 -M do -s 1600 10.2.0.2",
+		"-c 2 -i 0.01 -R 10.2.0.2",
+		"-c 1 -T tsonly 10.1.0.1",
+		"-c 1 -T tsandaddr 10.1.0.1",
+		"-c 3 -A 10.2.0.2",
+		"-c 5 -f -q 10.2.0.2",
+		"-c 1 -w 1 10.2.0.8",
+		"-c 2 -i 0.01 -Q 0x28 10.2.0.2",
+		"-c 2 -i 0.01 -4 10.2.0.2",
+		"-c 1 10.9.1.1",
+		"-c 1 10.1.0.255",
+	} {
+		t.Run(line, func(t *testing.T) {
+			args := strings.Fields(line)
+			cmd := client.CommandUnprivileged("ping", args...)
+			if strings.Contains(line, "-f") {
+				cmd = client.Command("ping", args...) // flooding is for root
+			}
+			var wantOut, wantErr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &wantOut, &wantErr
+			wantCode := 0
+			if exit, ok := cmd.Run().(*exec.ExitError); ok {
+				wantCode = exit.ExitCode()
+			}
+			out, errs, code := tool(t, client, "", args...)
+			want, got := blanked(wantOut.String()), blanked(out)
+			if strings.HasSuffix(line, "-s 0 -q 10.2.0.2") {
+				got = strings.Replace(got, "rtt min/avg/max/mdev = T ms\n", "", 1) // ours measures without payload too
+			}
+			if d := cmp.Diff(want, got); d != "" || code != wantCode {
+				t.Errorf("exit %d, want %d (-ping +ours):\n%s", code, wantCode, d)
+			}
+			if d := cmp.Diff(wantErr.String(), errs); d != "" {
+				t.Errorf("standard error (-ping +ours):\n%s", d)
+			}
+		})
+	}
+}
+
+// What the installed ping cannot be asked for, or only once: a router's MTU is
+// remembered by the host.
+func TestLines(t *testing.T) {
+	client, _ := twoNets(t)
+	for line, want := range map[string]string{
+		"-c 1 -M probe -s 1372 10.2.0.2":   "From 10.1.0.1 icmp_seq=1 Frag needed and DF set (mtu = 1300)\n",
+		"-c 1 -M probe -s 1372 fd00:2::2":  "From fd00:1::1 icmp_seq=1 Packet too big: mtu=1300\n",
+		"-c 3 -i 0.01 -O -W 0.2 10.1.0.99": "no answer yet for icmp_seq=1\n",
+	} {
+		if out, _, code := tool(t, client, "", strings.Fields(line)...); !strings.Contains(out, want) || code != 1 {
+			t.Errorf("%s: exit %d, want %q in:\n%s", line, code, want, out)
+		}
+	}
+}
+
+func TestSweep(t *testing.T) {
+	client, gw := twoNets(t)
+	gw.Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest, Dst: "10.2.0.9", Action: lab.RejectAdmin})
+	gw.Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest, Dst: "10.2.0.8", Action: lab.Drop})
+	client.Unreachable("10.9.1.0/24")
+	for _, tc := range []struct {
+		line, stdin, want string
+		code              int
+	}{
+		{"-g 10.2.0.1 10.2.0.2", "", "10.2.0.1 is alive\n10.2.0.2 is alive\n", 0},
+		{"10.2.0.2 10.2.0.9", "", "10.2.0.2 is alive\n10.2.0.9 is unreachable (Packet filtered from 10.1.0.1)\n", 1},
+		{"-a -i 0 -g 10.2.0.0/30", "", "10.2.0.1\n10.2.0.2\n", 0},
+		{"-u -W 0.1 -r 1 -", "10.2.0.2 # here\n\n10.2.0.8\n", "10.2.0.8\n", 1},
+		{"10.9.1.1 10.2.0.2", "", "10.9.1.1 is not tested (no route to host)\n10.2.0.2 is alive\n", 1},
+	} {
+		out, errs, code := tool(t, client, tc.stdin, strings.Fields(tc.line)...)
+		if d := cmp.Diff(tc.want, out); d != "" || code != tc.code || errs != "" {
+			t.Errorf("%s: exit %d, want %d, %q (-want +got):\n%s", tc.line, code, tc.code, errs, d)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	client, _ := twoNets(t)
+	out, _, code := tool(t, client, "", "--json", "-c", "2", "-i", "0.01", "10.2.0.2")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || len(lines) != 3 {
+		t.Fatalf("exit %d:\n%s", code, out)
+	}
+	var r ping.Result
+	if err := json.Unmarshal([]byte(lines[1]), &r); err != nil || r.Outcome != ping.OutcomeReply || r.Seq != 2 || r.RTT <= 0 {
+		t.Errorf("%v: %+v", err, r)
+	}
+	var s ping.Summary
+	if err := json.Unmarshal([]byte(lines[2]), &s); err != nil || s.Received != 2 || !strings.Contains(lines[2], `"type":"summary"`) {
+		t.Errorf("%v: %+v", err, s)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	client := lab.New(t).Host("client")
+	for line, want := range map[string]string{
+		"":                     "which host?",
+		"-4 -6 ::1":            "do not go together",
+		"-M never 127.0.0.1":   "-M",
+		"-T always 127.0.0.1":  "-T",
+		"-p xyz 127.0.0.1":     "-p",
+		"-Q 256 127.0.0.1":     "-Q",
+		"-c -1 127.0.0.1":      "less than nothing",
+		"-g 127.0.0.1":         "-g",
+		"-I nosuch0 127.0.0.1": "no such device",
+		"-6 127.0.0.1":         "other family",
+		"-a -":                 "",
+	} {
+		out, errs, code := tool(t, client, "", strings.Fields(line)...)
+		if code != 2 || out != "" || !strings.Contains(errs, want) {
+			t.Errorf("%q: exit %d, %q %q", line, code, out, errs)
+		}
+	}
+	client = lab.New(t).Host("closed")
+	client.Sysctl("net/ipv4/ping_group_range", "1 0")
+	if _, errs, code := tool(t, client, "", "127.0.0.1"); code != 2 || !strings.Contains(errs, "ping_group_range") || !strings.Contains(errs, "setcap cap_net_raw") {
+		t.Errorf("no permission: exit %d, %q", code, errs)
+	}
+}
+
+// Ctrl-\ shows the statistics and does not end the run.
+func TestQuitSignal(t *testing.T) {
+	var shown bytes.Buffer
+	v := &view{sent: 4}
+	for seq := range 3 {
+		v.stats.Add(&ping.Result{Seq: seq + 1, Outcome: ping.OutcomeReply, RTT: time.Millisecond})
+	}
+	done := make(chan struct{})
+	stop := onQuit(func() { v.short(&shown); close(done) })
+	if err := syscall.Kill(syscall.Getpid(), syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	stop()
+	if got, want := shown.String(), "\r3/4 packets, 25% loss, min/avg/ewma/max = 1.000/1.000/1.000/1.000 ms\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
