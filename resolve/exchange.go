@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -122,7 +123,7 @@ func (x *exchange) receive(msg []byte, from netip.AddrPort, now time.Time) bool 
 		filled.Raw = msg
 		x.ans = filled
 	}
-	x.att.RCode, x.att.Size, x.att.Defect = m.rcode, len(msg), m.defect
+	x.att.RCode, x.att.OPT, x.att.Size, x.att.Defect = m.rcode, m.opt != nil, len(msg), m.defect
 	x.att.RTT = now.Sub(x.start)
 	x.finish(now)
 	return true
@@ -246,23 +247,25 @@ func refusesEDNS(o Outcome, r RCode) bool {
 	return o == OutcomeFormErr || o == OutcomeNotImp || o == OutcomeOtherRCode && r == RCodeBadVers
 }
 
-// ednsState tells what the attempts together say about EDNS.
+// ednsState tells what the attempts together say about EDNS. That a server
+// refuses or drops it is only said where it does better without.
 func ednsState(a Answer) EDNSState {
+	without := slices.ContainsFunc(a.Attempts, func(t Attempt) bool {
+		return !t.EDNS && t.Outcome.Replied() && !refusesEDNS(t.Outcome, t.RCode)
+	})
 	state := EDNSUnknown
 	for _, t := range a.Attempts {
-		switch {
-		case t.EDNS && refusesEDNS(t.Outcome, t.RCode):
-			state = EDNSRejected
-		case t.EDNS && t.Outcome.Replied() && a.OPT != nil:
+		switch o := t.Outcome; {
+		case !t.EDNS:
+		case refusesEDNS(o, t.RCode) && without:
+			return EDNSRejected
+		case t.OPT:
 			return EDNSSupported
-		case t.EDNS && t.Outcome.Replied():
-			return EDNSIgnored
-		case t.EDNS && (rank(t.Outcome) == 1 || rank(t.Outcome) == 2 || t.Outcome == OutcomeMalformed):
-			state = EDNSDropped
-		case !t.EDNS && t.Outcome.Replied() && !refusesEDNS(t.Outcome, t.RCode):
-			return state
+		case o.Replied() && !refusesEDNS(o, t.RCode):
+			state = EDNSIgnored
+		case (o == OutcomeTimeout || o == OutcomeMismatch || o == OutcomeMalformed) && without:
+			state = max(state, EDNSDropped)
 		}
 	}
-	// No attempt without EDNS did better, so that EDNS is not what failed.
-	return EDNSUnknown
+	return state
 }

@@ -162,6 +162,7 @@ type Attempt struct {
 	RTT        time.Duration `json:"rtt_ns"`              // from the start to the reply or the error; 0 when nothing came
 	Outcome    Outcome       `json:"outcome"`
 	RCode      RCode         `json:"rcode"`               // where Outcome.Replied
+	OPT        bool          `json:"opt,omitzero"`        // the reply carried an OPT record
 	Size       int           `json:"size,omitzero"`       // bytes of the reply
 	Mismatches []Mismatch    `json:"mismatches,omitzero"` // the first few; Ignored counts them all
 	Ignored    int           `json:"ignored,omitzero"`    // replies that did not belong to the query; listening went on

@@ -3,7 +3,6 @@ package resolve
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -156,15 +155,6 @@ func addresses(re *regexp.Regexp, out []byte) []string {
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
-}
-
-func texts(addrs []netip.Addr) []string {
-	var list []string
-	for _, a := range addrs {
-		list = append(list, a.String())
-	}
-	slices.Sort(list)
-	return list
 }
 
 // TestLookupAgainstWitnesses generates configurations, fates of suffixes and

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ type asked struct {
 	at      time.Time
 	from    netip.AddrPort
 	raw     []byte
+	number  int // from 1
 }
 
 func (a *asked) name() string { return a.Name.String() }
@@ -217,6 +219,7 @@ func (s *server) ask(msg []byte, network string, from netip.AddrPort) []reply {
 	}
 	s.mu.Lock()
 	s.log = append(s.log, a)
+	a.number = len(s.log)
 	s.mu.Unlock()
 	return s.handle(a)
 }
@@ -291,3 +294,12 @@ func opt(upper uint8, options ...dnsmessage.Option) func(*dnsmessage.Message) {
 func truncated(m *dnsmessage.Message)   { m.Truncated = true }
 func noRecursion(m *dnsmessage.Message) { m.RecursionAvailable = false }
 func noQuestion(m *dnsmessage.Message)  { m.Questions = nil }
+
+func texts(addrs []netip.Addr) []string {
+	var list []string
+	for _, a := range addrs {
+		list = append(list, a.String())
+	}
+	slices.Sort(list)
+	return list
+}
