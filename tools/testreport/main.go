@@ -2,7 +2,8 @@
 // output of what failed, the reasons of what was skipped, and a last line with
 // the counts. It fails when a test failed, when none ran, and, with -tools,
 // when one was skipped because a program was not installed: the gate installs
-// them all. Such a test says "needs" and the program's name, nothing else.
+// them all. Such a test says "needs" and the program's name, and may add its
+// package in parentheses.
 package main
 
 import (
@@ -73,7 +74,7 @@ func report(in io.Reader, out io.Writer, tools bool) (ok bool) {
 	return lines.Err() == nil && s.failed == 0 && s.brokenPackages == 0 && s.passed > 0 && missing == 0
 }
 
-var missingTool = regexp.MustCompile(`^needs ([a-z][a-z0-9_.+-]*)$`)
+var missingTool = regexp.MustCompile(`^needs +([a-z][a-z0-9_.+-]*)( \([a-z0-9-]+\))?$`)
 
 func (s *summary) add(e event, out io.Writer) {
 	key := e.Package + " " + e.Test

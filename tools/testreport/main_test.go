@@ -39,6 +39,7 @@ func TestReport(t *testing.T) {
 {"Action":"fail","Package":"q","Elapsed":0}
 `, false, false, []string{"syntax error\n"}},
 		{"a missing program", passing + skipped("needs traceroute"), true, false, []string{"SKIPPED FOR A PROGRAM: needs traceroute: p TestB\n"}},
+		{"a missing program with its package", passing + skipped("needs  ip (iproute2)"), true, false, []string{"SKIPPED FOR A PROGRAM: needs  ip (iproute2): p TestB\n"}},
 		{"a missing program where none is installed", passing + skipped("needs traceroute"), false, true, []string{"skipped: needs traceroute: p TestB\n"}},
 		{"another reason", passing + skipped("needs user namespaces") + skipped("needs user namespaces"), true, true,
 			[]string{"skipped: needs user namespaces: p TestB and 1 more\n", "1 passed, 0 failed, 2 skipped\n"}},
