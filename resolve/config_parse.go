@@ -45,7 +45,7 @@ func (c Config) With(env Environment) Config {
 	case env.LocalDomain != "":
 		c.Search, c.SearchOrigin = domains(env.LocalDomain), SearchLocalDomain
 	case c.SearchOrigin == SearchNone && domain != "":
-		c.Search, c.SearchOrigin = []string{domain}, SearchHostname
+		c.Search, c.SearchOrigin = domains(domain), SearchHostname
 	}
 	c.parseOptions(0, env.ResOptions)
 	return c
@@ -93,7 +93,7 @@ func (c *Config) parseServer(n int, rest string) {
 	if tail = strings.TrimSpace(tail); tail != "" && tail[0] != '#' && tail[0] != ';' {
 		c.problem(n, tail, "only the first address of a nameserver line is used")
 	}
-	addr, err := netip.ParseAddr(text)
+	addr, err := parseAddr(text)
 	if err != nil {
 		var ok bool
 		if addr, ok = parseAton(text); !ok {

@@ -81,7 +81,7 @@ func ParseHosts(r io.Reader) (Hosts, error) {
 		if len(f) == 0 {
 			continue
 		}
-		addr, err := netip.ParseAddr(f[0])
+		addr, err := parseAddr(f[0])
 		switch {
 		case err != nil:
 			h.Problems = append(h.Problems, Problem{n, escapeString([]byte(f[0])), "not an IP address"})
@@ -97,6 +97,17 @@ func ParseHosts(r io.Reader) (Hosts, error) {
 	}
 	return h, s.Err()
 }
+
+// parseAddr refuses zones that no interface has, and that a terminal might act on.
+func parseAddr(s string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(s)
+	if z := addr.Zone(); err == nil && z != escapeString([]byte(z)) {
+		return netip.Addr{}, errZone
+	}
+	return addr, err
+}
+
+var errZone = errors.New("not a zone")
 
 // Find returns the entries that have name among their names, in the order of
 // the file. Case does not matter.
