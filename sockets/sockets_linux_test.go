@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -260,4 +261,70 @@ func TestTableThroughJSON(t *testing.T) {
 			t.Logf("an attribute that has no field yet: %v %v", s.Protocol, s.Unknown)
 		}
 	}
+}
+
+// While connections come and go, what stays is in every list, once.
+func TestUnderChurn(t *testing.T) {
+	z := newZoo(t, 607)
+	stays := map[uint32]bool{}
+	z.check(z.host.Do(func() error {
+		for range 50 {
+			z.pair()
+			z.udp()
+		}
+		return nil
+	}))
+	for _, s := range z.read(Options{}).Sockets {
+		if s.Inode != 0 && s.State != StateSynSent {
+			stays[s.Inode] = true
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var churn sync.WaitGroup
+	churn.Go(func() {
+		err := z.host.Do(func() error { return comeAndGo(ctx) })
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	for i := range 300 {
+		seen := map[uint32]int{}
+		for _, s := range z.read(Options{}).Sockets {
+			seen[s.Inode]++
+		}
+		for inode := range stays {
+			if seen[inode] != 1 {
+				t.Fatalf("list %d has socket %d %d times", i, inode, seen[inode])
+			}
+		}
+	}
+	cancel()
+	churn.Wait()
+}
+
+// comeAndGo opens and resets connections until ctx ends, at most 50,000.
+func comeAndGo(ctx context.Context) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	for range 50_000 {
+		if ctx.Err() != nil {
+			return nil
+		}
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			return err
+		}
+		s, err := ln.Accept()
+		if err != nil {
+			c.Close()
+			return err
+		}
+		c.(*net.TCPConn).SetLinger(0) // no TIME-WAIT
+		c.Close()
+		s.Close()
+	}
+	return nil
 }
