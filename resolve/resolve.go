@@ -135,12 +135,13 @@ type Answer struct {
 	Err        string     `json:"err,omitzero"`        // local text for outcomes that are this host's doing
 }
 
-// Addrs returns the addresses at the end of the CNAME chain, in the server's
-// order. They are there for outcome answer and, as far as they came, truncated.
+// Addrs returns the addresses of the type asked for at the end of the CNAME
+// chain, in the server's order. They are there for outcome answer and, as far as
+// they came, truncated.
 func (a Answer) Addrs() []netip.Addr {
 	var addrs []netip.Addr
 	for _, r := range a.Records {
-		if !sameName(r.Name, a.Canonical) {
+		if r.Type != a.Question.typ() && a.Question.typ() != TypeANY || !sameName(r.Name, a.Canonical) {
 			continue
 		}
 		switch d := r.Data.(type) {
