@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/netsonde/netsonde/internal/lab"
 )
 
@@ -168,35 +170,51 @@ func pingMany(t *testing.T, h *lab.Host, args ...string) (sent, received, duplic
 func TestWireDelay(t *testing.T) {
 	a, _, w := wired(t, lab.Impair{Delay: 30 * time.Millisecond}, lab.Impair{Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond})
 	for _, dst := range []string{"10.0.0.2", "fd00::2"} {
-		sent, received, _, rtt := pingMany(t, a, "-c5", "-i0.01", "-W5", dst)
-		if sent != 5 || received != 5 || rtt < 40*time.Millisecond {
+		// With -w ping waits for five replies; without, for two round trips only.
+		sent, received, _, rtt := pingMany(t, a, "-c5", "-i0.01", "-w10", dst)
+		if received < 5 || rtt < 40*time.Millisecond {
 			t.Errorf("%s: %d of %d, at best %v; want 40 ms or more", dst, received, sent, rtt)
 		}
 	}
 	w.Set(lab.Impair{}, lab.Impair{})
-	if _, received, _, rtt := pingMany(t, a, "-c3", "-i0.01", "-W5", "10.0.0.2"); received != 3 || rtt > 10*time.Millisecond {
+	if _, received, _, rtt := pingMany(t, a, "-c3", "-i0.01", "-w10", "10.0.0.2"); received < 3 || rtt > 30*time.Millisecond {
 		t.Errorf("without delay: %d of 3, at best %v", received, rtt)
 	}
 }
 
-// icmpOnly keeps the dice for the packets that the test counts.
-func icmpOnly(i lab.Impair) lab.Impair {
-	i.Match = func(f []byte) bool { return len(f) > 34 && f[12] == 8 && f[13] == 0 && f[23] == 1 }
+// only keeps the dice for the IPv4 packets of one protocol.
+func only(proto byte, i lab.Impair) lab.Impair {
+	i.Match = func(f []byte) bool { return len(f) > 34 && f[12] == 8 && f[13] == 0 && f[23] == proto }
 	return i
 }
 
 func TestWireLossAndDuplicates(t *testing.T) {
 	t.Parallel()
-	a, _, w := wired(t, icmpOnly(lab.Impair{Loss: 0.2, Seed: 1}), icmpOnly(lab.Impair{Duplicate: 0.1, Loss: 0.05, Seed: 1}))
-	sent, received, duplicates, _ := pingMany(t, a, "-c300", "-i0.003", "-W1", "10.0.0.2")
-	ab, ba := w.Stats()
-	t.Logf("%d sent, %d received, %d duplicates; wire %+v %+v", sent, received, duplicates, ab, ba)
-	if ab.Lost+ba.Lost != sent-received || duplicates != ba.Duplicated {
-		t.Errorf("ping lost %d and has %d duplicates", sent-received, duplicates)
+	a, b, w := wired(t, only(unix.IPPROTO_UDP, lab.Impair{Loss: 0.2, Duplicate: 0.1, Seed: 1}), lab.Impair{})
+	const count = 200
+	seen := map[int]int{}
+	for _, n := range sequence(t, a, b, count, count+1) { // one more than come: all of them
+		seen[n]++
 	}
-	// 300 draws at 20 %: 60 +- 7.
-	if ab.Lost < 25 || ab.Lost > 95 || ba.Duplicated < 3 || ba.Duplicated > 60 {
-		t.Errorf("lost %d of 300, duplicated %d of %d", ab.Lost, ba.Duplicated, ba.Frames)
+	duplicates := 0
+	for _, n := range seen {
+		duplicates += n - 1
+	}
+	ab, _ := w.Stats()
+	if count-len(seen) != ab.Lost || duplicates != ab.Duplicated {
+		t.Errorf("%d lost and %d duplicates, wire %+v", count-len(seen), duplicates, ab)
+	}
+	// 200 draws: 40 +- 6 and 16 +- 4.
+	if ab.Lost < 10 || ab.Lost > 80 || ab.Duplicated < 1 || ab.Duplicated > 50 {
+		t.Errorf("20 %% and 10 %% of %d: %+v", count, ab)
+	}
+	// ping sees them too. A late reply is lost to it, so it may see more losses.
+	w.Set(only(unix.IPPROTO_ICMP, lab.Impair{Loss: 0.2, Seed: 1}), only(unix.IPPROTO_ICMP, lab.Impair{Duplicate: 0.3, Seed: 1}))
+	before, _ := w.Stats()
+	sent, received, doubled, _ := pingMany(t, a, "-c100", "-i0.003", "-W1", "10.0.0.2")
+	after, _ := w.Stats()
+	if lost := after.Lost - before.Lost; lost == 0 || sent-received < lost || doubled == 0 {
+		t.Errorf("ping: %d of %d, %d duplicates; the wire lost %d", received, sent, doubled, lost)
 	}
 }
 
@@ -233,11 +251,20 @@ func snmp(t *testing.T, h *lab.Host, proto, name string) int {
 }
 
 func TestWireCorruption(t *testing.T) {
-	a, b, w := wired(t, icmpOnly(lab.Impair{Corrupt: 0.3}), lab.Impair{})
+	a, b, w := wired(t, only(unix.IPPROTO_ICMP, lab.Impair{Corrupt: 0.3}), lab.Impair{})
 	sent, received, _, _ := pingMany(t, a, "-c100", "-i0.003", "-W1", "10.0.0.2")
 	ab, _ := w.Stats()
-	if n := snmp(t, b, "Icmp", "InCsumErrors"); n == 0 || n != ab.Corrupted || n != sent-received {
-		t.Errorf("%d corrupted, %d checksum errors, %d of %d lost", ab.Corrupted, n, sent-received, sent)
+	found := snmp(t, b, "Icmp", "InCsumErrors")
+	for range 200 { // the last ones may be under way
+		if found == ab.Corrupted {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		ab, _ = w.Stats()
+		found = snmp(t, b, "Icmp", "InCsumErrors")
+	}
+	if found == 0 || found != ab.Corrupted || sent-received < found {
+		t.Errorf("%d corrupted, %d checksum errors, %d of %d lost", ab.Corrupted, found, sent-received, sent)
 	}
 	w.Set(lab.Impair{Corrupt: 0.02}, lab.Impair{})
 	transfer(t, a, b, "10.0.0.2", 2<<20)
@@ -249,7 +276,7 @@ func TestWireCorruption(t *testing.T) {
 func TestWireReorder(t *testing.T) {
 	a, b, w := wired(t, lab.Impair{Reorder: 0.1}, lab.Impair{})
 	const count = 200
-	order := sequence(t, a, b, count)
+	order := sequence(t, a, b, count, count)
 	ab, _ := w.Stats()
 	swaps := 0
 	for i := 1; i < len(order); i++ {
@@ -261,14 +288,14 @@ func TestWireReorder(t *testing.T) {
 		t.Errorf("%d arrived, %d swaps, wire %+v", len(order), swaps, ab)
 	}
 	w.Set(lab.Impair{Reorder: 1}, lab.Impair{})
-	if order := sequence(t, a, b, 1); len(order) != 1 {
+	if order := sequence(t, a, b, 1, 1); len(order) != 1 {
 		t.Error("a frame that none follows does not arrive")
 	}
 }
 
 // sequence sends numbered datagrams from a to b and returns their numbers in
-// the order of arrival.
-func sequence(t *testing.T, a, b *lab.Host, count int) (order []int) {
+// the order of arrival, until so many have come or none comes any more.
+func sequence(t *testing.T, a, b *lab.Host, count, until int) (order []int) {
 	t.Helper()
 	var in net.PacketConn
 	err := b.Do(func() (err error) {
@@ -296,10 +323,9 @@ func sequence(t *testing.T, a, b *lab.Host, count int) (order []int) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 100)
-	for len(order) < count {
+	for len(order) < until {
 		in.SetReadDeadline(time.Now().Add(3 * time.Second))
 		if _, _, err := in.ReadFrom(buf); err != nil {
-			t.Log(err)
 			break
 		}
 		order = append(order, int(binary.BigEndian.Uint32(buf)))
@@ -317,7 +343,7 @@ func TestWireRate(t *testing.T) {
 		t.Errorf("%d bytes in %v, want at least %v", size, took, floor)
 	}
 	w.Set(lab.Impair{Rate: 100_000, Queue: 10 * time.Millisecond}, lab.Impair{})
-	sequence(t, a, b, 50)
+	sequence(t, a, b, 50, 50)
 	if ab, _ := w.Stats(); ab.Overflowed == 0 {
 		t.Errorf("no frame waited too long: %+v", ab)
 	}
@@ -341,49 +367,5 @@ func TestWireMTU(t *testing.T) {
 	b.MTU("eth0", 9000)
 	if _, received, _, _ := pingMany(t, a, "-c1", "-W1", "-M", "do", "-s8972", "10.0.0.2"); received != 1 {
 		t.Error("9000 bytes do not pass")
-	}
-}
-
-func TestWireUnplug(t *testing.T) {
-	a, b, w := wired(t, lab.Impair{}, lab.Impair{})
-	w.Unplug()
-	for _, h := range []*lab.Host{a, b} {
-		flags := jsonText(t, ipJSON(t, h, "link", "show", "eth0")[0]["flags"])
-		if !strings.Contains(flags, `"NO-CARRIER"`) || !strings.Contains(flags, `"UP"`) {
-			t.Errorf("%s: %s", h.Name, flags)
-		}
-	}
-	w.Plug()
-	if !pings(t, a, "fd00::2") {
-		t.Error("plugged in again, but nothing passes")
-	}
-}
-
-// TestWireBetweenRouters shows that frames which a router forwards have their
-// checksums too: those come from a port with offload.
-func TestWireBetweenRouters(t *testing.T) {
-	l := lab.New(t)
-	client, r1, r2, server := l.Host("client"), l.Router("r1"), l.Router("r2"), l.Host("server")
-	l.Connect(client.Port("eth0", "10.1.0.2/24"), r1.Port("in", "10.1.0.1/24"))
-	w := l.Wire(r1.Port("out", "10.2.0.1/24"), r2.Port("in", "10.2.0.2/24"), lab.Impair{}, lab.Impair{})
-	l.Connect(r2.Port("out", "10.3.0.1/24"), server.Port("eth0", "10.3.0.2/24"))
-	client.Route("default", "10.1.0.1")
-	r1.Route("default", "10.2.0.2")
-	r2.Route("default", "10.2.0.1")
-	server.Route("default", "10.3.0.1")
-	transfer(t, client, server, "10.3.0.2", 4<<20)
-	w.Set(lab.Impair{Loss: 0.01, Delay: time.Millisecond}, lab.Impair{Delay: time.Millisecond})
-	transfer(t, client, server, "10.3.0.2", 1<<20)
-	if ab, _ := w.Stats(); ab.Lost == 0 {
-		t.Errorf("nothing lost: %+v", ab)
-	}
-}
-
-func BenchmarkWire(b *testing.B) {
-	client, server, _ := wired(b, lab.Impair{}, lab.Impair{})
-	const size = 4 << 20
-	b.SetBytes(size)
-	for b.Loop() {
-		transfer(b, client, server, "10.0.0.2", size)
 	}
 }
