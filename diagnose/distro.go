@@ -40,14 +40,14 @@ func distribution(osRelease string) string {
 
 // familyOf reads os-release(5) and names what the distribution family uses.
 func familyOf(r io.Reader) string {
-	ids := ""
+	var ids []string
 	for s := bufio.NewScanner(r); s.Scan(); {
 		key, value, _ := strings.Cut(s.Text(), "=")
 		if key == "ID" || key == "ID_LIKE" {
-			ids += " " + strings.Trim(value, `"'`)
+			ids = append(ids, strings.Fields(strings.Trim(value, `"'`))...)
 		}
 	}
-	for id := range strings.FieldsSeq(ids) {
+	for _, id := range ids {
 		switch id {
 		case "debian", "ubuntu", "alpine":
 			return "ifupdown"

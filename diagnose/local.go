@@ -31,15 +31,6 @@ func (s *snapshot) link(name string) *link.Link {
 	return nil
 }
 
-func (s *snapshot) linkIndex(index int) *link.Link {
-	for i := range s.links {
-		if s.links[i].Index == index {
-			return &s.links[i]
-		}
-	}
-	return nil
-}
-
 // own returns this host's addresses.
 func (s *snapshot) own() (addrs []netip.Addr) {
 	for _, l := range s.links {

@@ -336,4 +336,3 @@ func rcodeWord(ans resolve.Answer) string {
 	}
 	return ans.RCode.String()
 }
-

@@ -97,4 +97,3 @@ func (p *progress) step(s diagnose.Step) {
 }
 
 func (p *progress) clear() { p.line.Clear() }
-
