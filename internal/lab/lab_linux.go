@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +17,7 @@ type Lab struct {
 	dir       string // files that hosts see as their /etc/…
 	hosts     []*Host
 	nextIndex int // of the next interface with a chosen index
+	mu        sync.Mutex
 	closers   []func()
 }
 
@@ -32,14 +34,22 @@ func New(t TB) *Lab {
 }
 
 func (l *Lab) close() {
-	for i := len(l.closers) - 1; i >= 0; i-- {
-		l.closers[i]()
-	}
+	l.mu.Lock()
+	closers := l.closers
 	l.closers = nil
+	l.mu.Unlock()
+	for i := len(closers) - 1; i >= 0; i-- {
+		closers[i]()
+	}
 }
 
-// atEnd registers what the end of the test has to undo, last one first.
-func (l *Lab) atEnd(fn func()) { l.closers = append(l.closers, fn) }
+// atEnd registers what the end of the test has to undo, last one first. Hosts
+// may run commands at the same time.
+func (l *Lab) atEnd(fn func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closers = append(l.closers, fn)
+}
 
 // check ends the test on an error. What a kernel or a container can lack or
 // forbid is no failure of the code under test: the test is skipped.
