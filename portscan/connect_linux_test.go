@@ -39,8 +39,8 @@ func newScene(t testing.TB) *scene {
 	s.server.Route("default", "10.8.2.1")
 	s.server.Route("default", "fd08:2::1")
 	for _, h := range []*lab.Host{s.server, s.client} {
-		h.Sysctl("net/ipv4/icmp_ratelimit", "0")
-		h.Sysctl("net/ipv6/icmp/ratelimit", "0")
+		h.Sysctl("net/ipv4/icmp_ratemask", "0") // no message is limited
+		h.Sysctl("net/ipv6/icmp/ratemask", "0")
 	}
 	listen(t, s.server, 80)
 	return s

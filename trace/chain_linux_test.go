@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/netsonde/netsonde/internal/lab"
 	"github.com/netsonde/netsonde/trace"
@@ -20,6 +23,7 @@ type chain struct {
 	client, server *lab.Host
 	routers        []*lab.Host
 	nodes          []*lab.Host
+	up             []*lab.Port // towards the client, by node
 }
 
 func newChain(t testing.TB, routers int) *chain {
@@ -33,12 +37,13 @@ func newChain(t testing.TB, routers int) *chain {
 		c.nodes = append(c.nodes, r)
 	}
 	c.server = c.Host("server")
-	c.server.Sysctl("net/ipv4/icmp_ratelimit", "0")
-	c.server.Sysctl("net/ipv6/icmp/ratelimit", "0")
+	c.server.Sysctl("net/ipv4/icmp_ratemask", "0") // no message is limited
+	c.server.Sysctl("net/ipv6/icmp/ratemask", "0")
 	c.nodes = append(c.nodes, c.server)
+	c.up = make([]*lab.Port, len(c.nodes))
 	for i := range routers + 1 {
-		c.Connect(c.nodes[i].Port("down", near(4, i).String()+"/24", near(6, i).String()+"/64"),
-			c.nodes[i+1].Port("up", far(4, i).String()+"/24", far(6, i).String()+"/64"))
+		c.up[i+1] = c.nodes[i+1].Port("up", far(4, i).String()+"/24", far(6, i).String()+"/64")
+		c.Connect(c.nodes[i].Port("down", near(4, i).String()+"/24", near(6, i).String()+"/64"), c.up[i+1])
 	}
 	for i, n := range c.nodes {
 		for net := range routers + 1 {
@@ -84,6 +89,16 @@ func (c *chain) trace(t testing.TB, tr trace.Tracer, dst netip.Addr) trace.Path 
 		t.Fatal(err)
 	}
 	return p
+}
+
+// waitFor waits until something has come true, which it must within seconds.
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain")
+		}
+	}
 }
 
 // listen accepts and closes connections to a port of a host.
@@ -134,3 +149,6 @@ func words(p trace.Path) []string {
 	}
 	return append(lines, p.End.String())
 }
+
+// cmpAddr lets cmp compare addresses.
+var cmpAddr = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })

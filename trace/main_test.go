@@ -7,4 +7,12 @@ import (
 	"github.com/netsonde/netsonde/internal/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) {
+	for name, fn := range children {
+		lab.Child(name, fn)
+	}
+	os.Exit(lab.Main(m))
+}
+
+// children are what tests run in processes of their own.
+var children = map[string]func(args []string) int{}

@@ -16,194 +16,6 @@ import (
 	"github.com/netsonde/netsonde/internal/icmperr"
 )
 
-// simNet is a path in memory and in its own time: what each TTL answers and
-// when. It is the wire of a plan.
-type simNet struct {
-	now   time.Time
-	hops  []simHop // by distance, from 1 on; the last one is the target
-	queue simQueue
-	sent  []simSend
-	gone  []int
-
-	closed   bool // TCP: the target resets
-	shared   bool // answers do not tell which probe they are for
-	again    int  // a SYN is repeated every second, at most so often
-	fail     func(n int) error
-	forgot   map[int]bool
-	inFlight map[int]int // ttl by id
-	splits   int
-	err      error // what wait returns when it has nothing
-}
-
-type simHop struct {
-	rtt    time.Duration
-	silent bool
-	lose   func() bool   // true: this probe gets no answer
-	every  time.Duration // not 0: answers once in so long
-	last   time.Time
-	icmp   *icmperr.Error // refuses everything that would go on
-	after  time.Duration  // the refusal takes so long
-	reset  bool           // resets everything that would go on
-}
-
-type simSend struct {
-	id, ttl int
-	at      time.Time
-}
-
-type simEvent struct {
-	at time.Time
-	answer
-}
-
-type simQueue []simEvent
-
-func (q simQueue) Len() int           { return len(q) }
-func (q simQueue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
-func (q simQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *simQueue) Push(x any)        { *q = append(*q, x.(simEvent)) }
-func (q *simQueue) Pop() (x any) {
-	x, *q = (*q)[len(*q)-1], (*q)[:len(*q)-1]
-	return x
-}
-
-var simTarget = netip.MustParseAddr("2001:db8::ffff")
-
-func simAddr(n int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", n)) }
-
-func newSim(hops ...simHop) *simNet {
-	return &simNet{now: time.Unix(1e9, 0), hops: hops, forgot: map[int]bool{}, inFlight: map[int]int{}}
-}
-
-// row is n hops whose RTT grows by step.
-func row(n int, step time.Duration) []simHop {
-	hops := make([]simHop, n)
-	for i := range hops {
-		hops[i].rtt = step * time.Duration(i+1)
-	}
-	return hops
-}
-
-func (s *simNet) clock() time.Time { return s.now }
-
-func (s *simNet) transient(err error) bool { return errors.Is(err, errPassing) }
-
-func (s *simNet) split() { s.splits++; s.shared = false }
-
-var errPassing, errLasting = errors.New("passing"), errors.New("lasting")
-
-func (s *simNet) send(id, ttl int) error {
-	s.sent = append(s.sent, simSend{id, ttl, s.now})
-	if s.fail != nil {
-		if err := s.fail(len(s.sent)); err != nil {
-			return err
-		}
-	}
-	s.inFlight[id] = ttl
-	s.transmit(id, ttl, s.now, 0)
-	for i := range s.again {
-		s.transmit(id, ttl, s.now.Add(time.Duration(i+1)*time.Second), i+1)
-	}
-	return nil
-}
-
-// transmit lets a packet travel that leaves at a time.
-func (s *simNet) transmit(id, ttl int, at time.Time, repeat int) {
-	for i := range s.hops {
-		h := &s.hops[i]
-		last := i == len(s.hops)-1
-		r := Reply{From: simAddr(i + 1), RTT: at.Add(h.rtt).Sub(s.now), Retransmits: repeat}
-		back := at.Add(h.rtt)
-		switch {
-		case last && h.silent:
-			return
-		case last:
-			r.From, r.Outcome = simTarget, OutcomeOpen
-			if s.closed {
-				r.Outcome = OutcomeRefused
-			}
-		case i+1 == ttl:
-			r.Outcome = OutcomeTimeExceeded
-		case h.icmp != nil:
-			r.Outcome, r.ICMP, back = OutcomeUnreachable, h.icmp, back.Add(h.after)
-		case h.reset:
-			r.Outcome, r.From = OutcomeRefused, simTarget
-		default:
-			continue
-		}
-		if h.silent || h.lose != nil && h.lose() || h.every != 0 && !h.last.IsZero() && at.Sub(h.last) < h.every {
-			return
-		}
-		h.last = at
-		heap.Push(&s.queue, simEvent{back, answer{id: id, reply: r, unclear: s.shared}})
-		return
-	}
-}
-
-func (s *simNet) wait(until time.Time) ([]answer, error) {
-	if len(s.queue) > 0 && !s.queue[0].at.After(until) {
-		if s.queue[0].at.After(s.now) {
-			s.now = s.queue[0].at
-		}
-		ev := heap.Pop(&s.queue).(simEvent)
-		if s.forgot[ev.id] {
-			return nil, nil
-		}
-		return []answer{ev.answer}, nil
-	}
-	if s.err != nil {
-		return nil, s.err
-	}
-	if until.After(s.now) {
-		s.now = until
-	}
-	return nil, nil
-}
-
-func (s *simNet) forget(id int) { s.forgot[id] = true; s.gone = append(s.gone, id) }
-
-// simulate traces a path in memory.
-func simulate(t *testing.T, s *simNet, o Options, syn bool) (p Path, took time.Duration) {
-	t.Helper()
-	o, err := o.withDefaults(MethodTCP)
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := s.now
-	pl := newPlan(o, simTarget, syn)
-	if err := run(pl, s, s.clock); err != nil {
-		t.Fatal(err)
-	}
-	for id, ttl := range s.inFlight {
-		if pl.probes[id].waiting {
-			t.Errorf("probe %d at TTL %d is still waited for", id, ttl)
-		}
-	}
-	p = pl.path(0)
-	return p, s.now.Sub(start)
-}
-
-// summary is a path as "1 2 * 4 T open reached".
-func summary(p Path) string {
-	s := ""
-	for _, h := range p.Hops {
-		r, ok := h.Answered()
-		switch {
-		case !ok && h.has(OutcomeNotSent):
-			s += "! "
-		case !ok:
-			s += "* "
-		case r.Outcome == OutcomeTimeExceeded:
-			s += fmt.Sprintf("%x ", r.From.As16()[15])
-		default:
-			s += r.Outcome.String() + " "
-		}
-	}
-	return s + p.End.String()
-}
-
-const ms = time.Millisecond
-
 // TestPlan is what a trace must say, cost at most and take at most.
 func TestPlan(t *testing.T) {
 	refusal := icmperr.New(simAddr(3), 1, 3)
@@ -424,51 +236,50 @@ func TestPlanRandom(t *testing.T) {
 				quiet++
 			}
 		}
-		dead := rng.IntN(3) == 0
-		hops[n-1].silent = dead
+		hops[n-1].silent = rng.IntN(3) == 0
 		s := newSim(hops...)
 		syn := rng.IntN(2) == 0
 		if syn {
 			s.again = 3
 		}
 		p, took := simulate(t, s, Options{}, syn)
-		want := ""
-		for i, h := range hops[:n-1] {
-			if h.silent {
-				want += "* "
-			} else {
-				want += fmt.Sprintf("%x ", i+1)
-			}
+		want, most, limit := foretell(hops)
+		if got := summary(p); got != want || took > limit || p.Packets > most+quiet {
+			t.Fatalf("seed %d: %s\nwant %s\n%d packets (at most %d) in %v (at most %v)",
+				seed, got, want, p.Packets, most+quiet, took, limit)
 		}
-		last := n - 1
+	}
+}
+
+// foretell says what a trace of these hops must find, and what it may cost.
+func foretell(hops []simHop) (summary string, packets int, took time.Duration) {
+	target := hops[len(hops)-1]
+	last := len(hops) - 1
+	if target.silent {
 		for last > 0 && hops[last-1].silent {
 			last--
 		}
-		slowest := hops[n-1].rtt
-		limit, most := 5*slowest+100*ms+max(300*ms, 3*slowest), n+11+quiet
-		if dead {
-			want, limit, most = "", 7*time.Second, last+12+quiet
-			for i, h := range hops[:last] {
-				if h.silent {
-					want += "* "
-				} else {
-					want += fmt.Sprintf("%x ", i+1)
-				}
-			}
-			for ttl := last + 1; ttl <= min(30, last+10); ttl++ {
-				want += "* "
-			}
-			want += "silent"
-			if last+10 > 30 {
-				want = want[:len(want)-len("silent")] + "max_ttl"
-			}
+	}
+	var words []string
+	for i, h := range hops[:last] {
+		if h.silent {
+			words = append(words, "*")
 		} else {
-			want += "open reached"
-		}
-		if got := summary(p); got != want || took > limit || p.Packets > most {
-			t.Fatalf("seed %d: %s\nwant %s\n%d packets (at most %d) in %v (at most %v)", seed, got, want, p.Packets, most, took, limit)
+			words = append(words, fmt.Sprintf("%x", i+1))
 		}
 	}
+	if !target.silent {
+		words = append(words, "open", "reached")
+		return strings.Join(words, " "), len(hops) + 11, 5*target.rtt + 100*ms + max(300*ms, 3*target.rtt)
+	}
+	for ttl := last + 1; ttl <= min(30, last+10); ttl++ {
+		words = append(words, "*")
+	}
+	end := "silent"
+	if last+10 > 30 {
+		end = "max_ttl"
+	}
+	return strings.Join(append(words, end), " "), last + 12, 7 * time.Second
 }
 
 // TestPlanLoss has one packet in five lost. No hop may be told wrongly.
@@ -496,4 +307,75 @@ func TestPlanLoss(t *testing.T) {
 	if found < runs*9/10 {
 		t.Errorf("seed %d: the distance was right in %d of %d traces", seed, found, runs)
 	}
+}
+
+// FuzzPlan lets the network do anything. The trace must end, within a bounded
+// number of packets and steps, and its path must hold together.
+func FuzzPlan(f *testing.F) {
+	f.Add(uint8(1), []byte{0, 1, 2, 3, 4, 5, 6, 7})
+	f.Add(uint8(3), []byte{0x11, 0x11, 0x21, 0x31, 0x91, 0xf1, 0x02})
+	f.Add(uint8(1), []byte{0x16, 0x16, 0x01, 0x01, 0x01, 0x01, 0x04, 0x05})
+	f.Fuzz(func(t *testing.T, queries uint8, fate []byte) {
+		o, err := Options{Queries: 1 + int(queries%4)}.withDefaults(MethodUDP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &wildNet{simNet: newSim(), fate: fate}
+		p := newPlan(o, simTarget, queries&0x80 != 0)
+		if err := run(p, w, w.clock); err != nil {
+			t.Fatal(err)
+		}
+		path := p.path(0)
+		if most := 2 * 30 * max(2, o.Queries); len(p.probes) > most || path.Packets > len(p.probes) || path.Packets < 0 {
+			t.Errorf("%d packets, %d probes", path.Packets, len(p.probes))
+		}
+		for i, h := range path.Hops {
+			if h.TTL != i+1 {
+				t.Errorf("hop %d has TTL %d", i, h.TTL)
+			}
+		}
+		path.Loop()
+		path.Refused(path)
+		path.LastAnswering()
+		if path.Reached != (path.Distance() > 0) || path.End == EndUnknown {
+			t.Errorf("%s, reached %v", summary(path), path.Reached)
+		}
+	})
+}
+
+// wildNet answers each probe as the next byte says.
+type wildNet struct {
+	*simNet
+	fate []byte
+}
+
+func (w *wildNet) send(id, ttl int) error {
+	b := byte(0)
+	if len(w.fate) > 0 {
+		b, w.fate = w.fate[0], w.fate[1:]
+	}
+	r := Reply{From: simAddr(int(b >> 4)), RTT: time.Duration(b) * ms}
+	a := answer{id: id}
+	switch b & 7 {
+	case 0:
+		return nil
+	case 1:
+		r.Outcome = OutcomeTimeExceeded
+	case 2:
+		r.Outcome, r.From = OutcomeOpen, simTarget
+	case 3:
+		r.Outcome, r.From = OutcomeRefused, simTarget
+	case 4:
+		e := icmperr.New(r.From, 1, b>>4)
+		r.Outcome, r.ICMP = OutcomeUnreachable, &e
+	case 5:
+		return errLasting
+	case 6:
+		return errPassing
+	case 7:
+		a.unclear = true
+	}
+	a.reply = r
+	heap.Push(&w.queue, simEvent{w.now.Add(r.RTT), a})
+	return nil
 }

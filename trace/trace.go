@@ -65,6 +65,9 @@ type OpError = operr.Error
 // ICMPError is an ICMP or ICMPv6 error message about a probe.
 type ICMPError = icmperr.Error
 
+// Label is an entry of the MPLS label stack in ICMPError.Labels.
+type Label = icmperr.Label
+
 // Options are what every tracer can be told. The zero value of each field
 // means the default given.
 type Options struct {
@@ -117,7 +120,7 @@ type Path struct {
 	Method  Method        `json:"method"`
 	Port    uint16        `json:"port,omitzero"`
 	Source  netip.Addr    `json:"source,omitzero"` // local address of the probes, if any could be sent
-	Hops    []Hop         `json:"hops"`            // by TTL from FirstTTL on, silent ones too, up to the end of the path
+	Hops    []Hop         `json:"hops"`            // by TTL from FirstTTL on, silent ones too, up to the end; resets beyond it too
 	Reached bool          `json:"reached"`         // the target's address answered; a reset may be forged, see Refused
 	End     End           `json:"end"`             // why the trace ended
 	Flow    Flow          `json:"flow"`

@@ -1,0 +1,46 @@
+package trace_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"net/netip"
+
+	"github.com/netsonde/netsonde/trace"
+)
+
+// The path to this host has no router.
+func ExampleUDP_Trace() {
+	path, err := trace.UDP{}.Trace(context.Background(), netip.MustParseAddr("127.0.0.1"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, hop := range path.Hops {
+		for _, r := range hop.Replies {
+			fmt.Println(hop.TTL, r.From, r.Outcome)
+		}
+	}
+	fmt.Println(path.End, path.Flow)
+	// Output:
+	// 1 127.0.0.1 port_unreachable
+	// reached constant
+}
+
+func ExampleTCP_Trace() {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	target := netip.MustParseAddrPort(server.Addr().String())
+
+	tracer := trace.TCP{Options: trace.Options{Port: target.Port()}}
+	path, err := tracer.Trace(context.Background(), target.Addr())
+	if err != nil {
+		log.Fatal(err)
+	}
+	last, _ := path.LastAnswering()
+	fmt.Println(path.Distance(), last.Replies[0].Outcome, path.Packets)
+	// Output: 1 open 1
+}
