@@ -19,11 +19,11 @@ const (
 	serverPatience = 2 * time.Second
 )
 
-// nameResult is what the look-up of the target's name found out.
+// nameResult is what the look-up of the target's name has found out so far.
 type nameResult struct {
-	addrs   []netip.Addr
-	facts   []Fact
-	servers []*evidence // the name servers that were asked
+	addrs  []netip.Addr
+	facts  []Fact
+	asking *asking // nil when no name server was asked
 }
 
 // asking is the look-up of a name in progress: the servers and what each said
@@ -65,18 +65,25 @@ func (g *gatherer) resolveName(ctx context.Context) nameResult {
 	}
 	a := g.newAsking(ctx, name)
 	addrs, nameFacts := a.lookUp(ctx)
-	a.settle(ctx)
-	facts = append(facts, nameFacts...)
-	result := nameResult{addrs: addrs}
-	for _, s := range a.servers {
+	return nameResult{addrs: addrs, facts: append(facts, nameFacts...), asking: a}
+}
+
+// finish waits for the name servers that are still silent and returns what is
+// known about those that mattered.
+func (r nameResult) finish(ctx context.Context) (facts []Fact, servers []*evidence) {
+	if r.asking == nil {
+		return r.facts, nil
+	}
+	r.asking.settle(ctx)
+	facts = r.facts
+	for _, s := range r.asking.servers {
 		if s.ev.answer == nil && s.ev.usable() {
 			continue // not asked: an earlier one answered
 		}
-		result.servers = append(result.servers, s.ev)
+		servers = append(servers, s.ev)
 		facts = append(facts, s.facts()...)
 	}
-	result.facts = facts
-	return result
+	return facts, servers
 }
 
 func (s *snapshot) configuredFact() Fact {

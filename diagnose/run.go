@@ -92,21 +92,21 @@ func cmpOr(a, b string) string {
 func (g *gatherer) examineTarget(ctx context.Context) []Fact {
 	var peers []*evidence // whose routes the local facts are about
 	var facts []Fact
-	addrs := []netip.Addr{g.target.Addr}
+	names := nameResult{addrs: []netip.Addr{g.target.Addr}}
 	if !g.target.Addr.IsValid() {
 		g.begin("name")
-		names := g.resolveName(ctx)
-		addrs = names.addrs
-		facts = names.facts
-		peers = append(peers, names.servers...)
+		names = g.resolveName(ctx)
 	}
-	if len(addrs) > 0 {
+	if len(names.addrs) > 0 {
+		// A name server that has not answered yet has its time meanwhile.
 		g.begin("gateway", "path", "port")
-		e, others := g.reach(ctx, addrs)
-		facts = append(facts, others...)
-		facts = append(facts, e.facts()...)
+		e, others := g.reach(ctx, names.addrs)
+		facts = append(others, e.facts()...)
 		peers = append(peers, e)
 	}
+	nameFacts, servers := names.finish(ctx)
+	facts = append(nameFacts, facts...)
+	peers = append(servers, peers...)
 	return slices.Concat(g.localFacts(peers), facts)
 }
 
