@@ -1,6 +1,9 @@
 package route
 
-import "net/netip"
+import (
+	"cmp"
+	"net/netip"
+)
 
 // The kernel tells a refused packet by an errno alone. What refused it can be
 // found by walking the rules as the kernel does (fib_rules_lookup): a rule that
@@ -13,6 +16,7 @@ import "net/netip"
 type packet struct {
 	src, dst     netip.Addr
 	oif          string // "" for a socket that is not bound
+	index        int    // of oif
 	mark, uid    uint32
 	tos, proto   uint8
 	sport, dport uint16
@@ -61,7 +65,11 @@ func explain(p packet, outcome Outcome, rules []Rule, routes []Route) (*Route, *
 				from = r.Goto
 			}
 		case ActionTable:
-			if route := longest(routes, r.Table, p); route != nil && route.Type == wantRoute {
+			table := r.Table
+			if table == 0 {
+				table = tableMain // of a VRF's rule that matches for not being one
+			}
+			if route := longest(routes, table, p, wantRoute); route != nil && route.Type == wantRoute {
 				return route, nil
 			}
 		case ActionBlackhole, ActionUnreachable, ActionProhibit:
@@ -74,21 +82,48 @@ func explain(p packet, outcome Outcome, rules []Rule, routes []Route) (*Route, *
 	return nil, nil
 }
 
-// longest returns the table's longest match, of equals the one with the lowest
-// metric.
-func longest(routes []Route, table uint32, p packet) *Route {
+// longest returns the table's longest match. Of equals it is the one for the
+// packet's type of service, then the one with the lowest metric, and then, since
+// the packet was refused that way, the one of the wanted type: the kernel's order
+// of real equals, which IPv6 has, is not told.
+func longest(routes []Route, table uint32, p packet, want Type) *Route {
 	var best *Route
 	for i := range routes {
 		r := &routes[i]
-		if r.Table != table || !r.Dst.Contains(p.dst) || r.Src.IsValid() && r.Src.Bits() > 0 && !r.Src.Contains(p.src) {
+		if r.Table != table || p.elsewhere(r) || !r.Dst.Contains(p.dst) || !within(p.src, r.Src) || r.TOS != 0 && (r.TOS^p.tos)&dscp != 0 {
 			continue
 		}
-		if best == nil || r.Dst.Bits() > best.Dst.Bits() || r.Dst.Bits() == best.Dst.Bits() && r.Metric < best.Metric {
+		if best == nil || cmp.Or(
+			cmp.Compare(r.Dst.Bits(), best.Dst.Bits()), // -1 for an invalid Src, which is any
+			cmp.Compare(r.Src.Bits(), best.Src.Bits()),
+			cmp.Compare(r.TOS, best.TOS),
+			cmp.Compare(best.Metric, r.Metric),
+		) > 0 || r.Type == want && best.Type != want && equals(r, best) {
 			best = r
 		}
 	}
 	return best
 }
+
+// tableMain is RT_TABLE_MAIN.
+const tableMain = 254
+
+func equals(a, b *Route) bool {
+	return a.Dst == b.Dst && a.Src == b.Src && a.TOS == b.TOS && a.Metric == b.Metric
+}
+
+// elsewhere reports whether a route is not looked at because it is not on the
+// interface that an IPv6 socket is bound to. Routes to nowhere are on the
+// loopback; next hop objects that are blackholes count all the same.
+func (p packet) elsewhere(r *Route) bool {
+	return r.Family == FamilyIPv6 && p.index != 0 && !p.src.IsValid() && r.OIF != p.index && r.NHID == 0
+}
+
+// dscp is the part of the type of service that counts.
+const dscp = 0xfc
+
+// within reports whether an address is in a prefix; an invalid one holds all.
+func within(a netip.Addr, p netip.Prefix) bool { return !p.IsValid() || p.Bits() == 0 || p.Contains(a) }
 
 // matches reports whether a rule is for a packet of this host.
 func (p packet) matches(r *Rule) bool { return p.matchesStraight(r) != r.Invert }
@@ -103,14 +138,25 @@ func (p packet) matchesStraight(r *Rule) bool {
 		r.TunnelID != 0,
 		r.L3MDev,
 		r.UID != nil && !r.UID.Has(p.uid),
-		r.Src.IsValid() && r.Src.Bits() > 0 && !r.Src.Contains(p.src),
-		r.Dst.IsValid() && !r.Dst.Contains(p.dst),
-		r.TOS != 0 && r.TOS != p.tos,
-		r.DSCP != nil && *r.DSCP != p.tos>>2,
+		!within(p.src, r.Src),
+		!within(p.dst, r.Dst),
+		r.TOS != 0 && (r.TOS^p.tos)&dscp != 0,
+		r.DSCP != nil && (*r.DSCP^p.tos>>2)&cmp.Or(r.DSCPMask, 0xff) != 0,
+		r.FlowLabel&r.FlowLabelMask != 0, // packets without a label
 		r.Proto != 0 && r.Proto != p.proto,
-		r.SPort != nil && !r.SPort.Has(uint32(p.sport)),
-		r.DPort != nil && !r.DPort.Has(uint32(p.dport)):
+		!portMatches(r.SPort, r.SPortMask, p.sport),
+		!portMatches(r.DPort, r.DPortMask, p.dport):
 		return false
 	}
 	return true
+}
+
+func portMatches(r *Range, mask, port uint16) bool {
+	switch {
+	case r == nil:
+		return true
+	case mask != 0:
+		return (uint16(r.Low)^port)&mask == 0
+	}
+	return r.Has(uint32(port))
 }

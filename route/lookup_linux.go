@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -183,39 +184,74 @@ func (a *asker) request(fibMatch bool) []byte {
 // refused turns an errno into an outcome. It is an error of ours, and not the
 // answer, when the kernel found fault with the question.
 func (a *asker) refused(ctx context.Context, d *Decision, e *nl.KernelError) error {
-	d.Route = Route{}
-	switch e.Errno {
-	case unix.ENETUNREACH:
-		d.Outcome = OutcomeNoRoute
-	case unix.EHOSTUNREACH:
-		d.Outcome = OutcomeUnreachable
-	case unix.EACCES:
-		d.Outcome = OutcomeProhibit
-	case unix.EINVAL:
-		if e.Message != "" {
-			return e
-		}
-		d.Outcome = OutcomeBlackhole
-	case unix.ENODEV:
+	outcome := outcomeOfErrno(e)
+	switch {
+	case e.Errno == unix.ENODEV:
 		return absent{e}
-	default:
+	case outcome == OutcomeUnknown:
 		return e
 	}
-	found, err := a.explain(ctx, d)
-	switch {
-	case err != nil:
-		return err
-	case e.Errno == unix.EINVAL && !found:
-		// Nothing drops the packet: it is the question, in IPv4 a source that is
-		// not an address of this host.
-		*d = Decision{}
-		if a.ask.Source.IsValid() {
-			return fmt.Errorf("source %v is not an address of this host: %w", a.ask.Source, e)
+	if src := a.ask.Source.Unmap(); src.Is4() && (e.Errno == unix.ENETUNREACH || e.Errno == unix.EINVAL) {
+		// Also said of a source that is not ours: the latter up to Linux 4.x, the
+		// former since.
+		if ours, err := a.owns(ctx, src); err != nil || !ours {
+			return cmp.Or(err, fmt.Errorf("source %v: %w", src, unix.EADDRNOTAVAIL))
 		}
-		return e
+	}
+	d.Route, d.Outcome = Route{}, outcome
+	found, err := a.explain(ctx, d)
+	if err == nil && e.Errno == unix.EINVAL && !found && a.dst.Is4() {
+		err = e // nothing drops the packet, so it is the question
+	}
+	if err != nil {
+		*d = Decision{}
+		return err
 	}
 	d.Error = e.Errno.Error()
 	return nil
+}
+
+// outcomeOfErrno is what a packet's errno means, if that is what it is: faults
+// of the question come with words.
+func outcomeOfErrno(e *nl.KernelError) Outcome {
+	switch {
+	case e.Errno == unix.ENETUNREACH:
+		return OutcomeNoRoute
+	case e.Errno == unix.EHOSTUNREACH:
+		return OutcomeUnreachable
+	case e.Errno == unix.EACCES:
+		return OutcomeProhibit
+	case e.Errno == unix.EINVAL && e.Message == "":
+		return OutcomeBlackhole
+	}
+	return OutcomeUnknown
+}
+
+// owns reports whether an IPv4 address is one of this host: of an interface, be
+// it down, or by a local route.
+func (a *asker) owns(ctx context.Context, src netip.Addr) (bool, error) {
+	ours := false
+	body := append([]byte{unix.AF_INET}, make([]byte, unix.SizeofIfAddrmsg-1)...)
+	err := a.c.Dump(ctx, nl.Message{Type: unix.RTM_GETADDR, Body: body}, func(_ uint16, b []byte) error {
+		if len(b) < unix.SizeofIfAddrmsg {
+			return nl.ErrMalformed
+		}
+		for it := nl.NewAttrs(b[unix.SizeofIfAddrmsg:]); it.Next(); {
+			if addr, ok := nl.Addr(it.Data); it.Type == unix.IFA_LOCAL && ok && addr == src {
+				ours = true
+			}
+		}
+		return nil
+	})
+	if ours || err != nil && !errors.Is(err, nl.ErrInterrupted) {
+		return ours, err
+	}
+	local := &asker{reader: a.reader, dst: src}
+	var d Decision
+	if err := local.send(ctx, &d, false); err != nil {
+		return false, nil // not even a way to it
+	}
+	return d.Route.Type == TypeLocal, nil
 }
 
 // explain looks for the rule or route that refuses, and reports whether it
@@ -226,7 +262,7 @@ func (a *asker) explain(ctx context.Context, d *Decision) (bool, error) {
 		return false, err
 	}
 	p := packet{
-		src: a.ask.Source.Unmap(), dst: a.dst, mark: a.ask.Mark, tos: a.ask.TOS,
+		src: a.ask.Source.Unmap(), dst: a.dst, index: a.oif, mark: a.ask.Mark, tos: a.ask.TOS,
 		proto: a.ask.Proto, sport: a.ask.SPort, dport: a.ask.DPort,
 	}
 	if p.oif, err = a.names.Name(ctx, a.oif); err != nil {
@@ -255,35 +291,30 @@ func (a *asker) explain(ctx context.Context, d *Decision) (bool, error) {
 // refusing returns the routes that explain needs to see: those that the
 // destination is in and that refuse this way or leave it to the next table.
 func (a *asker) refusing(ctx context.Context, outcome Outcome) ([]Route, error) {
-	t, _ := refusal(outcome)
-	if t == TypeUnspec {
+	refuse, _ := refusal(outcome)
+	var ask []Type
+	switch refuse {
+	case TypeUnspec:
 		return nil, nil
-	}
-	routes, err := a.containing(ctx, t)
-	if err == nil && len(routes) == 0 && outcome == OutcomeBlackhole {
+	case TypeBlackhole:
 		// A next hop object that is a blackhole hides among unicast routes, for
 		// the kernel's filter.
-		return a.containing(ctx, TypeUnspec)
+		ask = []Type{TypeUnspec}
+	default:
+		ask = []Type{refuse, TypeThrow}
 	}
-	if err == nil && len(routes) > 0 {
-		throws, throwErr := a.containing(ctx, TypeThrow)
-		return append(routes, throws...), throwErr
-	}
-	return routes, err
-}
-
-// containing returns the routes of a type that the destination is in.
-func (a *asker) containing(ctx context.Context, t Type) ([]Route, error) {
 	var routes []Route
-	a.o = Options{Family: a.family(), Type: t}
-	err := a.dump(ctx, a.family(), func(r *Route) error {
-		if r.Dst.Contains(a.dst) {
-			routes = append(routes, *r)
+	for _, t := range ask {
+		a.o = Options{Family: a.family(), Type: t}
+		err := a.dump(ctx, a.family(), func(r *Route) error {
+			if (r.Type == refuse || r.Type == TypeThrow) && r.Dst.Contains(a.dst) {
+				routes = append(routes, *r)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, nl.ErrInterrupted) {
+			return nil, err
 		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, nl.ErrInterrupted) {
-		return nil, err
 	}
 	return routes, nil
 }

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/netsonde/netsonde/internal/leak"
+	"github.com/netsonde/netsonde/internal/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(leak.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }

@@ -20,7 +20,8 @@ type Rule struct {
 	Src      netip.Prefix `json:"src,omitzero"`
 	Dst      netip.Prefix `json:"dst,omitzero"`
 	TOS      uint8        `json:"tos,omitzero"`
-	DSCP     *uint8       `json:"dscp,omitzero"` // Linux 6.13
+	DSCP     *uint8       `json:"dscp,omitzero"`      // Linux 6.13
+	DSCPMask uint8        `json:"dscp_mask,omitzero"` // which bits of DSCP count; 0: all (Linux 6.15)
 	Mark     uint32       `json:"fwmark,omitzero"`
 	Mask     uint32       `json:"fwmask,omitzero"` // which bits of Mark count; 0: the mark is not looked at
 	IIF      string       `json:"iif,omitzero"`    // "lo" is packets of this host
@@ -29,9 +30,15 @@ type Rule struct {
 	Proto    uint8        `json:"ipproto,omitzero"`
 	SPort    *Range       `json:"sport,omitzero"`
 	DPort    *Range       `json:"dport,omitzero"`
-	TunnelID uint64       `json:"tun_id,omitzero"`
-	L3MDev   bool         `json:"l3mdev,omitzero"` // packets of an interface in a VRF, to its table
-	Flow     uint32       `json:"flow,omitzero"`   // realms
+	// SPortMask and DPortMask, where not 0, say which bits of the one port in SPort
+	// and DPort count (Linux 6.15).
+	SPortMask     uint16 `json:"sport_mask,omitzero"`
+	DPortMask     uint16 `json:"dport_mask,omitzero"`
+	FlowLabel     uint32 `json:"flowlabel,omitzero"`      // IPv6 (Linux 6.14)
+	FlowLabelMask uint32 `json:"flowlabel_mask,omitzero"` // which bits of FlowLabel count; 0: it is not looked at
+	TunnelID      uint64 `json:"tun_id,omitzero"`
+	L3MDev        bool   `json:"l3mdev,omitzero"` // packets of an interface in a VRF, to its table
+	Flow          uint32 `json:"flow,omitzero"`   // realms
 	// SuppressLen makes matches of this prefix length and shorter not count;
 	// nil: all count.
 	SuppressLen   *uint32     `json:"suppress_prefixlen,omitzero"`
@@ -130,6 +137,11 @@ const (
 	fraSPortRange    = 23
 	fraDPortRange    = 24
 	fraDSCP          = 25
+	fraFlowLabel     = 26
+	fraFlowLabelMask = 27
+	fraSPortMask     = 28
+	fraDPortMask     = 29
+	fraDSCPMask      = 30
 )
 
 const sizeofRuleHdr = 12
@@ -154,7 +166,7 @@ func parseRule(b []byte) (Rule, error) {
 		case fraSrc:
 			ok = setPrefix(&r.Src, it.Data, srcLen)
 		default:
-			ok = r.attribute(it.Type, it.Data) || r.match(it.Type, it.Data)
+			ok = r.attribute(it.Type, it.Data) || r.match(it.Type, it.Data) || r.transport(it.Type, it.Data)
 		}
 		if !ok {
 			r.Unknown = append(r.Unknown, it.Keep())
@@ -205,24 +217,41 @@ func (r *Rule) match(typ uint16, b []byte) bool {
 		return ok
 	case fraL3MDev:
 		return nl.SetBool(&r.L3MDev, b)
-	case fraIPProto:
-		return nl.Set8(&r.Proto, b)
-	case fraDSCP:
-		v, ok := nl.U8(b)
-		if ok {
-			r.DSCP = &v
-		}
-		return ok
 	case fraUIDRange: // struct fib_rule_uid_range
 		if len(b) < 8 {
 			return false
 		}
 		r.UID = &Range{binary.NativeEndian.Uint32(b), binary.NativeEndian.Uint32(b[4:])}
 		return true
+	}
+	return false
+}
+
+// transport takes what the rule looks at in single flows.
+func (r *Rule) transport(typ uint16, b []byte) bool {
+	switch typ {
+	case fraIPProto:
+		return nl.Set8(&r.Proto, b)
 	case fraSPortRange:
 		return setPorts(&r.SPort, b)
 	case fraDPortRange:
 		return setPorts(&r.DPort, b)
+	case fraSPortMask:
+		return nl.Set16(&r.SPortMask, b)
+	case fraDPortMask:
+		return nl.Set16(&r.DPortMask, b)
+	case fraDSCP:
+		v, ok := nl.U8(b)
+		if ok {
+			r.DSCP = &v
+		}
+		return ok
+	case fraDSCPMask:
+		return nl.Set8(&r.DSCPMask, b)
+	case fraFlowLabel:
+		return nl.SetBE32(&r.FlowLabel, b)
+	case fraFlowLabelMask:
+		return nl.SetBE32(&r.FlowLabelMask, b)
 	}
 	return false
 }
