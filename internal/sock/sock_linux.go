@@ -23,6 +23,9 @@ type Options struct {
 // Open opens a non-blocking, close-on-exec socket of the family of dst's
 // address, applies the options and binds it to the source, if any.
 func Open(dst netip.Addr, typ, proto int, o Options) (fd int, err error) {
+	if o.NetNS == 0 {
+		return o.open(dst, typ, proto) // without the closure, which is allocated
+	}
 	err = InNamespace(o.NetNS, func() (err error) {
 		fd, err = o.open(dst, typ, proto)
 		return err
