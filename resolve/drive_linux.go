@@ -211,17 +211,18 @@ func (d *driver) open(c *conn) error {
 }
 
 // sockaddr finds the interface of a zone in the namespace of the socket.
-func (d *driver) sockaddr(server netip.AddrPort) (sa unix.Sockaddr, err error) {
-	netns := d.opts.NetNS
-	if server.Addr().Zone() == "" {
-		netns = 0
+func (d *driver) sockaddr(server netip.AddrPort) (unix.Sockaddr, error) {
+	zone := server.Addr().Zone()
+	if zone == "" {
+		return sock.Sockaddr(server), nil
 	}
-	err = sock.InNamespace(netns, func() error {
+	var sa unix.Sockaddr
+	err := sock.InNamespace(d.opts.NetNS, func() error {
 		sa = sock.Sockaddr(server)
 		return nil
 	})
-	if sa6, ok := sa.(*unix.SockaddrInet6); ok && sa6.ZoneId == 0 && server.Addr().Zone() != "" {
-		return nil, fmt.Errorf("no interface %q", server.Addr().Zone())
+	if sa6, ok := sa.(*unix.SockaddrInet6); ok && sa6.ZoneId == 0 {
+		return nil, fmt.Errorf("no interface %q", zone)
 	}
 	return sa, err
 }
