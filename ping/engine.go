@@ -20,6 +20,7 @@ import (
 type network interface {
 	Send(v6 bool, ps []icmpsock.Packet) (int, error)
 	Wait(d time.Duration) error
+	Pause(d time.Duration) error
 	Receive(f func(*icmpsock.Message)) (all bool, err error)
 	Errors(v6 bool, f func(*icmpsock.Message)) error
 	Wake()
@@ -48,6 +49,7 @@ type Engine struct {
 	handle  func(*icmpsock.Message)
 
 	mu       sync.Mutex
+	users    int // pings and runs under way
 	closed   bool
 	released bool  // Close was called
 	failed   error // the sockets are of no more use
@@ -167,6 +169,8 @@ func (e *Engine) ping(ctx context.Context, dst netip.Addr) (Result, error) {
 	if err := e.check(dst); err != nil {
 		return Result{}, err
 	}
+	e.use(1)
+	defer e.use(-1)
 	w := &waiter{done: make(chan struct{})}
 	num, err := e.sendOne(ctx, dst, w)
 	if err != nil {
@@ -196,6 +200,13 @@ func (e *Engine) ping(ctx context.Context, dst netip.Addr) (Result, error) {
 		return Result{}, e.failed
 	}
 	return Result{}, net.ErrClosed
+}
+
+// use counts those who wait for something.
+func (e *Engine) use(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.users += n
 }
 
 // check reports whether a host can be pinged at all.
@@ -266,24 +277,30 @@ func (e *Engine) read(ctx context.Context, done <-chan struct{}) {
 			return
 		default:
 		}
-		if !e.step(-1) {
+		if !e.step(-1, false) {
 			return
 		}
 	}
 }
 
 // step waits until something comes or is due, at most for limit (-1 is no
-// limit), and takes it in. It returns false when the sockets are of no more
-// use. The caller holds the token.
-func (e *Engine) step(limit time.Duration) bool {
+// limit), and takes it in. If it may be lazy, and nobody else is waiting for
+// anything, what comes gathers until the limit. It returns false when the
+// sockets are of no more use. The caller holds the token.
+func (e *Engine) step(limit time.Duration, lazy bool) bool {
 	if limit != 0 {
 		e.mu.Lock()
+		lazy = lazy && e.users == 1
 		if next := e.nextDeadline(e.clock().mono); next >= 0 && (limit < 0 || next < limit) {
 			limit = next
 		}
 		e.mu.Unlock()
 	}
-	err := e.conn.Wait(limit)
+	wait := e.conn.Wait
+	if lazy && limit > 0 {
+		wait = e.conn.Pause
+	}
+	err := wait(limit)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	all := false

@@ -106,6 +106,15 @@ func (w *wireTime) Receive(f func(*icmpsock.Message)) (bool, error) {
 
 func (w *wireTime) Wake() {}
 
+// Pause goes forward by d whatever is due.
+func (w *wireTime) Pause(d time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now.mono += int64(d)
+	w.now.real += int64(d)
+	return w.failure
+}
+
 func (w *wireTime) Errors(bool, func(*icmpsock.Message)) error { return nil }
 
 func (w *wireTime) Has(bool) error { return nil }

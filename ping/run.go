@@ -20,6 +20,7 @@ type run struct {
 	wake  chan struct{} // there are results that somebody else has read
 	spare []Result
 	split [2][]probe // of put, by family
+	lazy  bool       // so many probes a second that replies may gather
 	quit  chan struct{}
 	guard sync.WaitGroup
 	stop  func() bool
@@ -38,6 +39,7 @@ type run struct {
 
 func (e *Engine) newRun(ctx context.Context, yield func(Result, error) bool) *run {
 	r := &run{e: e, ctx: ctx, yield: yield, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+	e.use(1)
 	r.stop = context.AfterFunc(ctx, e.conn.Wake)
 	r.guard.Go(r.watch)
 	return r
@@ -48,6 +50,7 @@ func (e *Engine) newRun(ctx context.Context, yield func(Result, error) bool) *ru
 func (r *run) end() {
 	r.e.mu.Lock()
 	r.ended, r.ready, r.again = true, nil, nil
+	r.e.users--
 	r.e.mu.Unlock()
 	r.stop()
 	close(r.quit)
@@ -72,7 +75,7 @@ func (r *run) watch() {
 		}
 		select {
 		case <-r.e.token:
-			r.e.step(0)
+			r.e.step(0, false)
 			r.e.token <- struct{}{}
 		default: // somebody is at it
 		}
@@ -222,7 +225,7 @@ func (r *run) read(limit time.Duration) {
 		limit = 0
 	}
 	r.e.mu.Unlock()
-	r.e.step(limit)
+	r.e.step(limit, r.lazy)
 	r.e.mu.Lock()
 	r.reading = false
 	r.e.mu.Unlock()
@@ -279,6 +282,7 @@ func (r *run) deliver() bool {
 
 // finish waits for all outcomes.
 func (r *run) finish() {
+	r.lazy = false
 	for r.inFlight() > 0 {
 		if !r.resend() || !r.pump(-1) {
 			return

@@ -197,7 +197,17 @@ func (c *Conn) Wait(d time.Duration) error {
 	return nil
 }
 
-// Wake ends a Wait that is under way, or the next one.
+// Pause is Wait that lets what comes gather until d is over: one wake-up for
+// many packets. The kernel's stamps make up for the delay.
+func (c *Conn) Pause(d time.Duration) error {
+	ts := unix.NsecToTimespec(int64(max(0, d)))
+	if _, err := unix.Ppoll(c.poll[2:], &ts, nil); err != nil && err != unix.EINTR {
+		return err
+	}
+	return c.Wait(0)
+}
+
+// Wake ends a Wait or Pause that is under way, or the next one.
 func (c *Conn) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

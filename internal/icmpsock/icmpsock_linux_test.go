@@ -163,6 +163,11 @@ func TestWake(t *testing.T) {
 	if err := c.Wait(-1); err != nil {
 		t.Error(err)
 	}
+	c.Wake()
+	start := time.Now()
+	if err := c.Pause(time.Minute); err != nil || time.Since(start) > 30*time.Second {
+		t.Errorf("woken pause: %v after %v", err, time.Since(start))
+	}
 	c.Close()
 	c.Wake() // must not write to whatever has the number now
 }
