@@ -3,3 +3,21 @@ module github.com/netsonde/netsonde/bench
 go 1.26.0
 
 replace github.com/netsonde/netsonde => ../
+
+require (
+	github.com/netsonde/netsonde v0.0.0-00010101000000-000000000000
+	github.com/prometheus-community/pro-bing v0.9.1
+	github.com/vishvananda/netlink v1.3.1
+	golang.org/x/sys v0.49.0
+)
+
+require (
+	github.com/google/go-cmp v0.7.0 // indirect
+	github.com/google/nftables v0.3.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/mdlayher/netlink v1.11.2 // indirect
+	github.com/mdlayher/socket v0.6.0 // indirect
+	github.com/vishvananda/netns v0.0.5 // indirect
+	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+)

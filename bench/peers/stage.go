@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/netsonde/netsonde/internal/lab"
+)
+
+// stage stands in for a test: what the lab cannot do ends the comparison.
+type stage struct{ cleanups []func() }
+
+type stageError struct{ error }
+
+func (s *stage) Helper()                      {}
+func (s *stage) Cleanup(f func())             { s.cleanups = append(s.cleanups, f) }
+func (s *stage) Skip(args ...any)             { panic(stageError{errors.New(fmt.Sprint(args...))}) }
+func (s *stage) Skipf(f string, args ...any)  { panic(stageError{fmt.Errorf(f, args...)}) }
+func (s *stage) Fatal(args ...any)            { s.Skip(args...) }
+func (s *stage) Fatalf(f string, args ...any) { s.Skipf(f, args...) }
+func (s *stage) Errorf(f string, args ...any) { s.Skipf(f, args...) }
+
+func (s *stage) TempDir() string {
+	dir, err := os.MkdirTemp("", "peers")
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func (s *stage) clear() {
+	for _, f := range slices.Backward(s.cleanups) {
+		f()
+	}
+}
+
+// cost is what a process took.
+type cost struct {
+	cpu    time.Duration
+	memory int64 // bytes at most, resident
+	wall   time.Duration
+	stderr string
+}
+
+// process runs one and returns its output and its cost. Exit codes other than
+// 2, which is that of our own parts that failed, are answers: fping has 1 for
+// silent hosts and 4 when it ends.
+func (s *stage) process(c *lab.Cmd) ([]byte, cost) {
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	start := time.Now()
+	err := c.Run()
+	wall := time.Since(start)
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() == 2) {
+		s.Fatalf("%s: %v\n%s", c.Args[0], err, stderr.String())
+	}
+	p := c.ProcessState
+	k := cost{cpu: p.UserTime() + p.SystemTime(), wall: wall, stderr: stderr.String()}
+	if u, ok := p.SysUsage().(*syscall.Rusage); ok {
+		k.memory = int64(u.Maxrss) << 10
+	}
+	return stdout.Bytes(), k
+}
+
+// child runs one of this program's own parts and reads what it reports.
+func (s *stage) child(h *lab.Host, report any, name string, args ...string) cost {
+	out, k := s.process(h.ChildCommand(name, false, args...))
+	if err := json.Unmarshal(out, report); err != nil {
+		s.Fatalf("%s: %v: %s", name, err, out)
+	}
+	return k
+}
