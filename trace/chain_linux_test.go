@@ -23,7 +23,7 @@ type chain struct {
 	client, server *lab.Host
 	routers        []*lab.Host
 	nodes          []*lab.Host
-	up             []*lab.Port // towards the client, by node
+	up, down       []*lab.Port // towards the client, and the server, by node
 }
 
 func newChain(t testing.TB, routers int) *chain {
@@ -40,10 +40,11 @@ func newChain(t testing.TB, routers int) *chain {
 	c.server.Sysctl("net/ipv4/icmp_ratemask", "0") // no message is limited
 	c.server.Sysctl("net/ipv6/icmp/ratemask", "0")
 	c.nodes = append(c.nodes, c.server)
-	c.up = make([]*lab.Port, len(c.nodes))
+	c.up, c.down = make([]*lab.Port, len(c.nodes)), make([]*lab.Port, len(c.nodes))
 	for i := range routers + 1 {
 		c.up[i+1] = c.nodes[i+1].Port("up", far(4, i).String()+"/24", far(6, i).String()+"/64")
-		c.Connect(c.nodes[i].Port("down", near(4, i).String()+"/24", near(6, i).String()+"/64"), c.up[i+1])
+		c.down[i] = c.nodes[i].Port("down", near(4, i).String()+"/24", near(6, i).String()+"/64")
+		c.Connect(c.down[i], c.up[i+1])
 	}
 	for i, n := range c.nodes {
 		for net := range routers + 1 {

@@ -118,7 +118,7 @@ func (w *udpWire) hearShared() {
 		if !ok {
 			break
 		}
-		if m.Dst != w.dst {
+		if m.Dst.Port() != w.dst.Port() || !same(m.Dst.Addr(), w.dst.Addr()) {
 			continue
 		}
 		a := answer{unclear: true}
