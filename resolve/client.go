@@ -10,6 +10,8 @@ import (
 
 const defaultTimeout = 2 * time.Second
 
+var _ Resolver = Client{}
+
 // Query asks server, whose port 0 stands for 53. That there was no reply, or a
 // bad one, is in the Answer; see [Outcome]. An error means that q is not a
 // question, that an option was refused, or that ctx ended: then the Answer has

@@ -59,7 +59,7 @@ func defect(want string) func(*testing.T, Answer) {
 // verdictOf is an answer in the words of fault.want.
 func verdictOf(a Answer) string {
 	r := "-"
-	if a.Raw != nil && len(a.Raw) >= headerLen {
+	if len(a.Raw) >= headerLen {
 		r = a.RCode.String()
 	}
 	var attempts []string

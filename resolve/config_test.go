@@ -70,7 +70,7 @@ func TestParseConfig(t *testing.T) {
 		}},
 		{"options ndots:99 timeout:x attempts:-1 attempts:7x blue ndots rotate:1\nsortlist 10.0.0.0/8 b\nlookup file bind", func(c *Config) {
 			c.Ndots, c.Timeout, c.Attempts = 15, 0, 5
-			for _, o := range strings.Fields("ndots:99 timeout:x attempts:-1 attempts:7x blue ndots rotate:1") {
+			for o := range strings.FieldsSeq("ndots:99 timeout:x attempts:-1 attempts:7x blue ndots rotate:1") {
 				c.Options = append(c.Options, Directive{1, o})
 			}
 			c.Problems = []Problem{

@@ -100,7 +100,7 @@ func (n *NSSwitch) parseActions(s string) {
 		return
 	}
 	last := &n.Sources[len(n.Sources)-1]
-	for _, f := range strings.Fields(strings.ToLower(s)) {
+	for f := range strings.FieldsSeq(strings.ToLower(s)) {
 		status, action, ok := strings.Cut(f, "=")
 		name, not := strings.CutPrefix(status, "!")
 		if !ok || !slices.Contains([]string{"success", "notfound", "unavail", "tryagain"}, name) ||

@@ -70,11 +70,10 @@ func summary(a Answer) string {
 }
 
 type pathFault struct {
-	name       string
-	break_     func(*pathLab)
-	target     [2]string // per family; empty: the server, port 53
-	udp, tcp   [2]string // summaries per family
-	afterwards func(*testing.T, *pathLab)
+	name     string
+	fault    func(*pathLab)
+	target   [2]string // per family; empty: the server, port 53
+	udp, tcp [2]string // summaries per family
 }
 
 const patience = 10 * time.Second // a guard: the answer comes before
@@ -87,7 +86,7 @@ var pathFaults = []pathFault{
 		tcp: [2]string{"conn_refused", "conn_refused"},
 	},
 	{
-		name: "host off", break_: func(p *pathLab) { p.server.PowerOff() },
+		name: "host off", fault: func(p *pathLab) { p.server.PowerOff() },
 		udp: [2]string{"host_unreachable host_unreachable from 10.1.0.1", "host_unreachable host_unreachable from fd00:1::1"},
 		tcp: [2]string{"host_unreachable host_unreachable from 10.1.0.1", "host_unreachable host_unreachable from fd00:1::1"},
 	},
@@ -97,14 +96,14 @@ var pathFaults = []pathFault{
 		tcp: [2]string{"host_unreachable host_unreachable from 10.1.0.2", "host_unreachable host_unreachable from fd00:1::2"},
 	},
 	{
-		name: "filtered", break_: func(p *pathLab) {
+		name: "filtered", fault: func(p *pathLab) {
 			p.gw.Filter(lab.Forward, lab.Rule{DPort: 53, Proto: "udp"})
 			p.gw.Filter(lab.Forward, lab.Rule{DPort: 53, Proto: "tcp"})
 		},
 		udp: [2]string{"timeout", "timeout"}, tcp: [2]string{"timeout", "timeout"},
 	},
 	{
-		name: "prohibited", break_: func(p *pathLab) {
+		name: "prohibited", fault: func(p *pathLab) {
 			for _, proto := range []string{"udp", "tcp"} {
 				p.gw.Filter(lab.Forward, lab.Rule{DPort: 53, Proto: proto, Action: lab.RejectAdmin})
 			}
@@ -113,7 +112,7 @@ var pathFaults = []pathFault{
 		tcp: [2]string{"prohibited admin_prohibited from 10.1.0.1", "prohibited admin_prohibited from fd00:1::1"},
 	},
 	{
-		name: "port rejected by the gateway", break_: func(p *pathLab) {
+		name: "port rejected by the gateway", fault: func(p *pathLab) {
 			p.gw.Filter(lab.Forward, lab.Rule{DPort: 53, Proto: "udp", Action: lab.RejectPort})
 			p.gw.Filter(lab.Forward, lab.Rule{DPort: 53, Proto: "tcp", Action: lab.RejectReset})
 		},
@@ -126,7 +125,7 @@ var pathFaults = []pathFault{
 		tcp: [2]string{"net_unreachable net_unreachable from 10.1.0.1", "net_unreachable net_unreachable from fd00:1::1"},
 	},
 	{
-		name: "routing loop", break_: func(p *pathLab) {
+		name: "routing loop", fault: func(p *pathLab) {
 			p.gw.Route("10.9.0.0/16", "10.2.0.2")
 			p.gw.Route("fd00:9::/64", "fd00:2::2")
 			p.server.Sysctl("net/ipv4/ip_forward", "1")
@@ -138,23 +137,23 @@ var pathFaults = []pathFault{
 		tcp:    [2]string{"icmp_error time_exceeded", "icmp_error time_exceeded"},
 	},
 	{
-		name: "no route here", break_: func(p *pathLab) { p.client.DelRoute("default") },
+		name: "no route here", fault: func(p *pathLab) { p.client.DelRoute("default") },
 		udp: [2]string{"no_route", "no_route"}, tcp: [2]string{"no_route", "no_route"},
 	},
 	{
-		name: "unreachable route here", break_: func(p *pathLab) { p.client.Unreachable("10.2.0.0/16"); p.client.Unreachable("fd00:2::/64") },
+		name: "unreachable route here", fault: func(p *pathLab) { p.client.Unreachable("10.2.0.0/16"); p.client.Unreachable("fd00:2::/64") },
 		udp: [2]string{"no_route", "no_route"}, tcp: [2]string{"no_route", "no_route"},
 	},
 	{
-		name: "prohibit route here", break_: func(p *pathLab) { p.client.Prohibit("10.2.0.0/16"); p.client.Prohibit("fd00:2::/64") },
+		name: "prohibit route here", fault: func(p *pathLab) { p.client.Prohibit("10.2.0.0/16"); p.client.Prohibit("fd00:2::/64") },
 		udp: [2]string{"no_route", "no_route"}, tcp: [2]string{"no_route", "no_route"},
 	},
 	{
-		name: "blackhole route here", break_: func(p *pathLab) { p.client.Blackhole("10.2.0.0/16"); p.client.Blackhole("fd00:2::/64") },
+		name: "blackhole route here", fault: func(p *pathLab) { p.client.Blackhole("10.2.0.0/16"); p.client.Blackhole("fd00:2::/64") },
 		udp: [2]string{"no_route", "no_route"}, tcp: [2]string{"no_route", "no_route"},
 	},
 	{
-		name: "own firewall drops", break_: func(p *pathLab) {
+		name: "own firewall drops", fault: func(p *pathLab) {
 			p.client.Filter(lab.Output, lab.Rule{DPort: 53, Proto: "udp"})
 			p.client.Filter(lab.Output, lab.Rule{DPort: 53, Proto: "tcp"})
 		},
@@ -168,8 +167,8 @@ func TestPathFaults(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPathLab(t, ok)
-			if f.break_ != nil {
-				f.break_(p)
+			if f.fault != nil {
+				f.fault(p)
 			}
 			for i, server := range []string{"10.2.0.2:53", "[fd00:2::2]:53"} {
 				if f.target[i] != "" {

@@ -3,6 +3,7 @@ package resolve
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/netsonde/netsonde/internal/lab"
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 // need skips a test whose witness is not installed.
@@ -68,6 +70,10 @@ func byName(a *asked) []reply {
 		}
 	}
 	return a.say(RCodeNXDomain, soa("root.", 60))
+}
+
+func rrAAAA(name, addr string) dnsmessage.Resource {
+	return rr(name, &dnsmessage.AAAAResource{AAAA: netip.MustParseAddr(addr).As16()}, dnsmessage.TypeAAAA)
 }
 
 // resolverLab is a client and a host with three servers that answer byName, and

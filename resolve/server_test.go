@@ -115,15 +115,6 @@ func (s *server) seen() []*asked {
 	return append([]*asked(nil), s.log...)
 }
 
-// names returns "name TYPE network" of what was asked so far.
-func (s *server) names() []string {
-	var names []string
-	for _, a := range s.seen() {
-		names = append(names, a.name()+" "+a.typ()+" "+a.network)
-	}
-	return names
-}
-
 func (s *server) loopUDP() {
 	buf := make([]byte, 1<<16)
 	for {
@@ -260,10 +251,6 @@ func rr(name string, body dnsmessage.ResourceBody, typ dnsmessage.Type) dnsmessa
 
 func rrA(name, addr string) dnsmessage.Resource {
 	return rr(name, &dnsmessage.AResource{A: netip.MustParseAddr(addr).As4()}, dnsmessage.TypeA)
-}
-
-func rrAAAA(name, addr string) dnsmessage.Resource {
-	return rr(name, &dnsmessage.AAAAResource{AAAA: netip.MustParseAddr(addr).As16()}, dnsmessage.TypeAAAA)
 }
 
 func rrCNAME(name, target string) dnsmessage.Resource {
