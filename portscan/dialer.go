@@ -112,9 +112,13 @@ func (w *dialerWire) give(id int) Result {
 	return Result{State: StateFiltered, Reason: ReasonNoResponse}
 }
 
+// forget ends an attempt, unless that has been done: an answer may come in the
+// moment in which it is given up.
 func (w *dialerWire) forget(id int) {
-	w.stop[id]()
-	delete(w.stop, id)
+	if stop := w.stop[id]; stop != nil {
+		stop()
+		delete(w.stop, id)
+	}
 }
 
 func (w *dialerWire) close() {

@@ -349,8 +349,15 @@ func TestDialerWireEnds(t *testing.T) {
 	if len(w.stop) != 0 {
 		t.Errorf("%d attempts left", len(w.stop))
 	}
+	// An answer may come in the moment in which its attempt is given up.
 	ctx, cancel := context.WithCancel(t.Context())
 	w = newDialerWire(ctx, Options{})
+	w.stop[7] = func() {}
+	w.give(7)
+	go func() { w.done <- event{id: 7} }()
+	if got, err := w.wait(time.Now().Add(time.Hour)); len(got) != 1 || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
 	cancel()
 	if _, err := w.wait(time.Now().Add(time.Hour)); !errors.Is(err, context.Canceled) {
 		t.Error(err)

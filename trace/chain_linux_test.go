@@ -28,6 +28,12 @@ type chain struct {
 
 func newChain(t testing.TB, routers int) *chain {
 	t.Helper()
+	return newSlowChain(t, routers, 0)
+}
+
+// newSlowChain is a chain whose first cable takes its time each way.
+func newSlowChain(t testing.TB, routers int, delay time.Duration) *chain {
+	t.Helper()
 	c := &chain{Lab: lab.New(t)}
 	c.client = c.Host("client")
 	c.nodes = []*lab.Host{c.client}
@@ -44,6 +50,11 @@ func newChain(t testing.TB, routers int) *chain {
 	for i := range routers + 1 {
 		c.up[i+1] = c.nodes[i+1].Port("up", far(4, i).String()+"/24", far(6, i).String()+"/64")
 		c.down[i] = c.nodes[i].Port("down", near(4, i).String()+"/24", near(6, i).String()+"/64")
+		if i == 0 && delay > 0 {
+			slow := lab.Impair{Delay: delay}
+			c.Wire(c.down[i], c.up[i+1], slow, slow)
+			continue
+		}
 		c.Connect(c.down[i], c.up[i+1])
 	}
 	for i, n := range c.nodes {

@@ -195,7 +195,8 @@ type Reset struct {
 // router checks the TTL before its forward rules (ip_forward in the kernel's
 // net/ipv4/ip_forward.c), hence a reset at TTL n while the target is
 // farther than n hops comes from the forward rules of hop n-1, or from a
-// device right behind it.
+// device right behind it, such as a bridge that filters, or hop n itself if
+// its rules see packets before routing does.
 //
 // How far the target is must be seen by other traces to it: by UDP, or by TCP
 // to another port. At the target's own distance a filter in the last router

@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/netsonde/netsonde/internal/lab"
@@ -95,6 +97,36 @@ func TestAddresses(t *testing.T) {
 			if p.Distance() != 1 || !p.Reached || p.Target != dst.Unmap() {
 				t.Errorf("%s to %v: %v", method, dst, words(p))
 			}
+		}
+	}
+}
+
+// TestSlowPath has 29 routers behind a cable that takes 25 ms each way, five
+// of them silent.
+func TestSlowPath(t *testing.T) {
+	c := newSlowChain(t, 29, 25*time.Millisecond)
+	silent := []int{3, 9, 14, 15, 21}
+	for _, n := range silent {
+		c.routers[n-1].Filter(lab.Output, lab.Rule{ICMP: lab.TimeExceeded})
+	}
+	for method, last := range map[string]string{"udp": "port_unreachable", "tcp": "refused"} {
+		for _, family := range []int{4, 6} {
+			p := c.trace(t, methods[method], c.target(family))
+			want := reached(family, c, last)
+			for _, n := range silent {
+				want[n-1] = fmt.Sprintf("%d silent silent", n)
+			}
+			got := words(p)
+			got = append(got[:min(30, len(got)-1)], got[len(got)-1]) // without resets beyond the target
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%s IPv%d (-want +got)\n%s", method, family, d)
+			}
+			for _, h := range p.Hops {
+				if r, ok := h.Answered(); ok && r.RTT < 50*time.Millisecond {
+					t.Errorf("%s IPv%d: %v at TTL %d is less than light takes here", method, family, r.RTT, h.TTL)
+				}
+			}
+			t.Logf("%s IPv%d: %v, %d packets", method, family, p.Elapsed, p.Packets)
 		}
 	}
 }
