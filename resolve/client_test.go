@@ -233,6 +233,42 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+func TestCancelLookup(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := serve(t, "127.0.0.1:0", func(a *asked) []reply {
+		if a.typ() == "AAAA" {
+			cancel()
+			return nil
+		}
+		return ok(a)
+	})
+	for _, all := range []bool{false, true} {
+		r, err := Lookup(ctx, "a.example", &LookupOptions{
+			Config: &Config{Ndots: 1, Attempts: 1, Timeout: time.Hour}, Servers: []netip.AddrPort{s.addr},
+			Hosts: &Hosts{}, NSSwitch: &NSSwitch{}, AllServers: all,
+		})
+		if !errors.Is(err, context.Canceled) || r.Outcome != OutcomeUnknown || len(r.Steps) != 1 || len(r.Steps[0].Asks) != 1 {
+			t.Errorf("all %t: %+v, %v", all, r, err)
+		}
+	}
+}
+
+// TestEnvironment looks up with what environ(7) says.
+func TestEnvironment(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", ok)
+	r, err := Lookup(t.Context(), "www", &LookupOptions{
+		Config: &Config{Ndots: 1, Attempts: 1, Timeout: time.Hour, Search: []string{"file.example"}, SearchOrigin: SearchLine},
+		Hosts:  &Hosts{}, NSSwitch: &NSSwitch{}, Servers: []netip.AddrPort{netip.AddrPortFrom(s.addr.Addr(), s.addr.Port())},
+		Environment: &Environment{LocalDomain: "env.example", ResOptions: "use-vc edns0"}, Types: []Type{TypeA},
+	})
+	if err != nil || r.Found != "www.env.example." {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if seen := s.seen(); len(seen) != 1 || seen[0].network != "tcp" || !seen[0].edns {
+		t.Errorf("%+v", seen[0])
+	}
+}
+
 func TestQueryErrors(t *testing.T) {
 	server := netip.MustParseAddrPort("127.0.0.1:53")
 	for _, c := range []struct {

@@ -31,7 +31,7 @@ type Config struct {
 
 	Ndots    int           `json:"ndots"`      // 0 to 15, default 1: so many dots, and a name is tried as it is first
 	Timeout  time.Duration `json:"timeout_ns"` // 0 s (taken as 1 s) to 30 s, default 5 s
-	Attempts int           `json:"attempts"`   // 0 to 5, default 2: rounds over all servers
+	Attempts int           `json:"attempts"`   // 0 to 5, default 2: rounds over all servers; with 0 glibc asks nobody
 
 	Rotate              bool `json:"rotate,omitzero"`
 	EDNS0               bool `json:"edns0,omitzero"`                 // glibc sends EDNS only with this

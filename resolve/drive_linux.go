@@ -210,10 +210,15 @@ func (d *driver) open(c *conn) error {
 	return d.poller.Add(fd, events)
 }
 
+var errNoZone = errors.New("a link-local address without an interface")
+
 // sockaddr finds the interface of a zone in the namespace of the socket.
 func (d *driver) sockaddr(server netip.AddrPort) (unix.Sockaddr, error) {
 	zone := server.Addr().Zone()
 	if zone == "" {
+		if a := server.Addr(); a.Is6() && a.IsLinkLocalUnicast() && d.opts.Device == "" {
+			return nil, errNoZone // EINVAL of the kernel, which would look like a blackhole route
+		}
 		return sock.Sockaddr(server), nil
 	}
 	var sa unix.Sockaddr

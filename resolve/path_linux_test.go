@@ -228,10 +228,17 @@ func TestZone(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.gw.Addr("lan", "fe80::53/64")
-	for zone, want := range map[string]Outcome{"eth0": OutcomeAnswer, "nope": OutcomeLocalError} {
-		a, err := p.query(t, Client{}, "[fe80::53%"+zone+"]:53")
-		if err != nil || a.Outcome != want {
-			t.Errorf("zone %s: %s %s, %v", zone, summary(a), a.Err, err)
+	for _, c := range []struct {
+		zone   string
+		client Client
+		want   Outcome
+	}{
+		{"%eth0", Client{}, OutcomeAnswer}, {"%nope", Client{}, OutcomeLocalError},
+		{"", Client{}, OutcomeLocalError}, {"", Client{Device: "eth0"}, OutcomeAnswer},
+	} {
+		a, err := p.query(t, c.client, "[fe80::53"+c.zone+"]:53")
+		if err != nil || a.Outcome != c.want {
+			t.Errorf("zone %q, device %q: %s %s, %v", c.zone, c.client.Device, summary(a), a.Err, err)
 		}
 	}
 	// From outside, the zone is one of the namespace given.
@@ -343,5 +350,24 @@ func TestAllServers(t *testing.T) {
 	}
 	if b, err := json.Marshal(res); err != nil {
 		t.Errorf("JSON: %v\n%s", err, b)
+	}
+}
+
+// TestLargeDatagram is a server that sends more over UDP than it was asked to.
+func TestLargeDatagram(t *testing.T) {
+	many := func(a *asked) []reply {
+		var parts []any
+		for i := range 400 {
+			parts = append(parts, rrA(a.name(), fmt.Sprintf("10.0.%d.%d", i/256, i%256)))
+		}
+		return a.say(0, parts...)
+	}
+	s := serve(t, "127.0.0.1:0", many)
+	a, err := Client{}.Query(t.Context(), s.addr, Question{Name: "q.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := verdictOf(a), "answer NOERROR ignored | udp+ truncated, tcp+ answer"; got != want || len(a.Addrs()) != 400 {
+		t.Errorf("got  %s, %d addresses\nwant %s", got, len(a.Addrs()), want)
 	}
 }

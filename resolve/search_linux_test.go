@@ -334,6 +334,30 @@ func TestNothingConfigured(t *testing.T) {
 	}
 }
 
+// TestEnvironmentAgainstGetent sets what changes the resolver from outside.
+func TestEnvironmentAgainstGetent(t *testing.T) {
+	need(t, "getent")
+	r := newResolverLab(t)
+	r.client.ResolvConf("nameserver 10.0.0.1\nsearch nd.test\noptions ndots:2\n")
+	for _, env := range []Environment{
+		{LocalDomain: "nx.test test"}, {ResOptions: "ndots:0"}, {ResOptions: "no-aaaa ndots:1"}, {LocalDomain: "test", ResOptions: "ndots:1"},
+	} {
+		for _, name := range []string{"ok", "a.nx"} {
+			r.asked()
+			args := []string{"RES_OPTIONS=" + env.ResOptions, "getent", "ahosts", name}
+			if env.LocalDomain != "" { // set but empty is not the same as not set
+				args = append([]string{"LOCALDOMAIN=" + env.LocalDomain}, args...)
+			}
+			r.client.Command("env", args...).Run()
+			want := r.asked()
+			r.lookup(t, name, LookupOptions{Environment: &env})
+			if diff := cmp.Diff(want, r.asked()); diff != "" {
+				t.Errorf("%s with %+v (-getent +Lookup):\n%s", name, env, diff)
+			}
+		}
+	}
+}
+
 func TestLookupSources(t *testing.T) {
 	need(t, "getent")
 	r := newResolverLab(t)

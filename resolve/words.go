@@ -25,7 +25,7 @@ const (
 	OutcomeTruncated               // TC over UDP, and TCP gave no reply: see the last attempt
 	OutcomeMalformed               // a reply to this query that is not a DNS message; see Defect
 	OutcomeMismatch                // only replies that did not belong to the query until the timeout
-	OutcomeTimeout                 // sent, and nothing came back
+	OutcomeTimeout                 // sent, and nothing came back; a limit on the rate of ICMP errors looks the same
 	OutcomePortUnreachable         // ICMP: nothing listens on the port, or a firewall says so
 	OutcomeHostUnreachable         // ICMP, or a next hop that does not answer ARP or ND (then the sender is this host)
 	OutcomeNetUnreachable          // ICMP: a router has no route
@@ -33,7 +33,7 @@ const (
 	OutcomeICMPError               // another ICMP error, such as a TTL that ran out; see ICMP
 	OutcomeConnRefused             // TCP: reset in answer to the connection request
 	OutcomeClosed                  // TCP: the connection ended before the reply was whole
-	OutcomeNoRoute                 // this host's own routing table refuses: nothing was sent
+	OutcomeNoRoute                 // this host's own routing table refuses (or the address is a broadcast one): nothing was sent
 	OutcomeLocalFirewall           // this host's own packet filter refuses (EPERM): nothing was sent
 	OutcomeLocalError              // not tested for another reason on this host, such as EMFILE; see Err
 )
