@@ -23,6 +23,7 @@ type network interface {
 	Pause(d time.Duration) error
 	Receive(f func(*icmpsock.Message)) (all bool, err error)
 	Errors(v6 bool, f func(*icmpsock.Message)) error
+	Dropped(v6 bool) uint32
 	Wake()
 	Has(v6 bool) error
 	Close() error

@@ -28,6 +28,7 @@ type wireTime struct {
 	sendErr func(icmpsock.Packet) error
 	closed  bool
 	failure error
+	dropped uint32
 }
 
 type answer struct {
@@ -105,6 +106,8 @@ func (w *wireTime) Receive(f func(*icmpsock.Message)) (bool, error) {
 }
 
 func (w *wireTime) Wake() {}
+
+func (w *wireTime) Dropped(bool) uint32 { return w.dropped }
 
 // Pause goes forward by d whatever is due.
 func (w *wireTime) Pause(d time.Duration) error {
@@ -353,6 +356,24 @@ func TestFull(t *testing.T) {
 	full = 1 << 30
 	if _, err := e.Ping(t.Context(), host4); !errors.Is(err, icmpsock.ErrFull) {
 		t.Errorf("always full: %v", err)
+	}
+}
+
+// When the kernel has thrown replies away here, silence is not the network's;
+// for probes sent later it is again.
+func TestOverflowIsNoLoss(t *testing.T) {
+	w := &wireTime{}
+	e := w.engine(t, nil)
+	w.script = func(p icmpsock.Packet, _ bool) []answer {
+		if p.Seq == 2 {
+			w.dropped = 5
+		}
+		return nil
+	}
+	for i, want := range []Outcome{OutcomeTimeout, OutcomeLocalError, OutcomeTimeout} {
+		if r, err := e.Ping(t.Context(), host4); err != nil || r.Outcome != want {
+			t.Errorf("probe %d: %v %q, %v; want %v", i+1, r.Outcome, r.Err, err, want)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ const (
 	OutcomeReply                     // the reply came in time
 	OutcomeTimeout                   // nothing came in time
 	OutcomeICMPError                 // a router or the host said why not
-	OutcomeLocalError                // this host could not send it: no answer of the network
+	OutcomeLocalError                // this host could not send it, or lost what came: no answer of the network
 	OutcomeCorrupted                 // what came in time was damaged: wrong checksum, wrong or missing bytes
 	OutcomeLate                      // an answer after the deadline; the timeout was told before
 	OutcomeDuplicate                 // one more answer to an answered probe

@@ -6,6 +6,9 @@
 // one table of probes in flight; a probe costs no goroutine, no timer and no
 // map entry, and a lost one costs nothing after its deadline.
 //
+// [Engine.Ping] asks once, [Engine.Stream] again and again, [Engine.Sweep] whole
+// networks; all may run on one engine at the same time. [Stats] adds results up.
+//
 // # Truth
 //
 // Round-trip times are the difference of two kernel timestamps (transmit and

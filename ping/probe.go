@@ -119,8 +119,9 @@ func (e *Engine) message(m *icmpsock.Message) {
 	}
 	switch m.Kind {
 	case icmpsock.Sent:
-		// A stamp from before the sending belongs to another packet.
-		if s := l.byKey(m.Key); s != nil && s.tx == 0 && m.Stamp >= s.real-1000 {
+		// A stamp from before the sending belongs to another packet, one from
+		// the future to another clock.
+		if s := l.byKey(m.Key); s != nil && s.tx == 0 && m.Stamp >= s.real-1000 && m.Stamp <= e.now.real+1000 {
 			s.tx = m.Stamp
 		}
 	case icmpsock.Reply:
@@ -204,11 +205,28 @@ func (e *Engine) overdue(s *slot) {
 	e.tell(s, &e.res)
 }
 
+// overflowed is told of probes that got no reply while replies were lost on
+// this side: that is not known to be the network's silence.
+const overflowed = "replies were lost here: the receive buffer was full"
+
 // expire tells every probe whose deadline has passed.
 func (e *Engine) expire(now int64) {
 	for i := range e.lanes {
 		l := &e.lanes[i]
-		for s := l.first(); s != nil && e.left(s, now) <= 0; s = l.first() {
+		s := l.first()
+		if s == nil || e.left(s, now) > 0 {
+			continue
+		}
+		if n := e.conn.Dropped(l.v6); n != l.dropped {
+			l.dropped, l.suspect = n, l.next
+		}
+		for ; s != nil && e.left(s, now) <= 0; s = l.first() {
+			if s.num < l.suspect && s.state == waiting {
+				s.state = expired
+				e.res = Result{Outcome: OutcomeLocalError, Err: overflowed}
+				e.tell(s, &e.res)
+				continue
+			}
 			e.overdue(s)
 		}
 	}

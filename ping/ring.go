@@ -52,6 +52,9 @@ type lane struct {
 	next   uint64 // number of the next probe
 	oldest uint64 // no probe before this one is in flight
 	slots  []slot // a power of two
+
+	dropped uint32 // packets that the kernel threw away, as far as we know
+	suspect uint64 // replies to probes before this one may be among them
 }
 
 func newLane(v6 bool) lane { return lane{v6: v6, next: 1, oldest: 1} }

@@ -16,7 +16,7 @@ type Stats struct {
 	ICMPErrors  uint64
 	Timeouts    uint64
 	Corrupted   uint64
-	LocalErrors uint64 // probes that this host could not send: no part of Sent
+	LocalErrors uint64 // probes that this host could not send, or lost the replies of: no part of Sent
 	Late        uint64 // replies after the deadline; their probes are in Timeouts
 	Duplicates  uint64
 	Reordered   uint64 // replies that came after the reply to a later probe (RFC 4737)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -170,6 +171,24 @@ func (c *Conn) Stamped() bool {
 		}
 	}
 	return false
+}
+
+// Dropped returns how many packets the kernel has thrown away because the
+// receive buffer of a family was full (SO_MEMINFO, linux/sock_diag.h).
+func (c *Conn) Dropped(v6 bool) uint32 {
+	s, err := c.socket(v6)
+	if err != nil {
+		return 0
+	}
+	const drops = 8 // SK_MEMINFO_DROPS
+	var info [drops + 1]uint32
+	n := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&n)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return info[drops]
 }
 
 // Wait waits until there is something to receive, until Wake or for d; a

@@ -259,6 +259,9 @@ func (c *Conn) Wait(d time.Duration) error {
 // Pause is Wait: there are no stamps that would make up for a delay.
 func (c *Conn) Pause(d time.Duration) error { return c.Wait(d) }
 
+// Dropped returns 0: it is not known.
+func (c *Conn) Dropped(bool) uint32 { return 0 }
+
 // Receive calls f for each message that Wait found.
 func (c *Conn) Receive(f func(*Message)) (all bool, err error) {
 	for i := range c.pending {

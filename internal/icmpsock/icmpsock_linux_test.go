@@ -153,6 +153,25 @@ func TestSendStopsAtTheCulprit(t *testing.T) {
 	}
 }
 
+// What the kernel throws away because nobody reads is known.
+func TestDropped(t *testing.T) {
+	c := openIn(t, lab.New(t).Host("h"), Config{Payload: make([]byte, 56)})
+	sent := 0
+	for ; c.Dropped(false) == 0; sent += 640 {
+		if sent > 1<<20 {
+			t.Fatalf("%d packets without a drop", sent)
+		}
+		if _, err := c.Send(false, packets("127.0.0.1", sent, 640)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dropped := int(c.Dropped(false))
+	gather(t, c, Reply, sent-dropped)
+	if n := int(c.Dropped(false)); n != dropped || c.Dropped(true) != 0 {
+		t.Errorf("%d dropped, %d after reading", dropped, n)
+	}
+}
+
 func TestWake(t *testing.T) {
 	c := openIn(t, lab.New(t).Host("h"), Config{})
 	c.Wake()
