@@ -322,8 +322,8 @@ func TestRealServers(t *testing.T) {
 	t.Run("dnsmasq", func(t *testing.T) {
 		need(t, "dnsmasq")
 		server := freePort(t)
-		start(t, server, Question{Name: "a.test"}, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-			"--bind-interfaces", "--listen-address=127.0.0.1", fmt.Sprintf("--port=%d", server.Port()), "--pid-file=", "--user=root",
+		start(t, server, Question{Name: "a.test"}, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+			"--bind-interfaces", "--listen-address=127.0.0.1", fmt.Sprintf("--port=%d", server.Port()), "--pid-file=",
 			"--host-record=a.test,192.0.2.1", "--local=/test/", "--cname=alias.test,a.test")
 		outcomes(t, server, map[string]Outcome{
 			"a.test A": OutcomeAnswer, "alias.test A": OutcomeAnswer, "a.test AAAA": OutcomeNoData, "nx.test A": OutcomeNXDomain,
