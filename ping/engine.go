@@ -304,11 +304,10 @@ func (e *Engine) step(limit time.Duration, lazy bool) bool {
 	err := wait(limit)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := false
+	all, due := false, int64(0)
 	if err == nil {
-		// What arrived before this moment has been read before anything
-		// expires that was due at it.
 		e.now = e.clock()
+		due = e.now.mono
 		for range readsInARow {
 			if all, err = e.conn.Receive(e.handle); all || err != nil {
 				break
@@ -320,7 +319,8 @@ func (e *Engine) step(limit time.Duration, lazy bool) bool {
 		return false
 	}
 	if all {
-		e.expire(e.now.mono)
+		// Everything that arrived before that moment has been read.
+		e.expire(due)
 	}
 	return true
 }

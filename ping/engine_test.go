@@ -29,6 +29,7 @@ type wireTime struct {
 	closed  bool
 	failure error
 	dropped uint32
+	preempt time.Duration // passes between the looking at the clock and the reading
 }
 
 type answer struct {
@@ -98,6 +99,8 @@ func (w *wireTime) Receive(f func(*icmpsock.Message)) (bool, error) {
 		}
 	}
 	w.queue = rest
+	w.now.mono += int64(w.preempt)
+	w.now.real += int64(w.preempt)
 	w.mu.Unlock()
 	for i := range due {
 		f(&due[i].msg)
@@ -267,6 +270,30 @@ func TestRoundTrip(t *testing.T) {
 		got, from := roundTrip(tc.slot, tc.rx, tc.now)
 		if got != tc.want || from != tc.from {
 			t.Errorf("%s: %v from %v, want %v from %v", tc.name, got, from, tc.want, tc.from)
+		}
+	}
+}
+
+// A reply that arrives while the reader is off the processor, after it has read
+// the clock, has its true time all the same.
+func TestPreempted(t *testing.T) {
+	for _, stamped := range []bool{true, false} {
+		w := &wireTime{preempt: 4 * time.Millisecond}
+		e := w.engine(t, nil)
+		w.script = func(p icmpsock.Packet, _ bool) []answer {
+			sent, m := icmpsock.Message{Kind: icmpsock.Sent, Key: p.Key}, reply(e, p)
+			if stamped {
+				sent.Stamp, m.Stamp = w.now.real+1000, w.now.real+int64(4*time.Millisecond)
+			}
+			return []answer{{after: time.Millisecond, msg: sent}, {after: time.Millisecond, msg: m}}
+		}
+		r, err := e.Ping(t.Context(), host4)
+		want, from := 4*time.Millisecond-time.Microsecond, StampKernel
+		if !stamped {
+			want, from = 5*time.Millisecond, StampUser
+		}
+		if d := r.RTT - want; err != nil || d < 0 || d > 5*time.Millisecond || stamped && d != 0 || r.Stamp != from {
+			t.Errorf("stamped %t: %v from %v, %v; want %v from %v", stamped, r.RTT, r.Stamp, err, want, from)
 		}
 	}
 }

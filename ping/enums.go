@@ -69,7 +69,7 @@ const (
 	StampNone     StampSource = iota // there is no time
 	StampKernel                      // the kernel's times of sending and receiving
 	StampKernelRX                    // the kernel's time of receiving, the program's of sending
-	StampKernelTX                    // the kernel's time of sending, the program's of receiving
+	StampKernelTX                    // the kernel's time of sending, the program's of receiving: the first ones, for the kernel begins to stamp arrivals a moment after it is asked
 	StampTCPInfo                     // the kernel's own measurement of the TCP handshake (tcpi_rtt), in microseconds
 	StampUser                        // the program's monotonic clock: scheduling is in it
 )

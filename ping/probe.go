@@ -117,6 +117,11 @@ func (e *Engine) message(m *icmpsock.Message) {
 	if m.V6 {
 		l = &e.lanes[1]
 	}
+	// It may have come after the clocks were read; times must not be taken
+	// from clocks that are behind.
+	if m.Stamp > e.now.real || m.Stamp == 0 {
+		e.now = e.clock()
+	}
 	switch m.Kind {
 	case icmpsock.Sent:
 		// A stamp from before the sending belongs to another packet, one from
