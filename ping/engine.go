@@ -170,6 +170,9 @@ func (e *Engine) ping(ctx context.Context, dst netip.Addr) (Result, error) {
 	if err := e.check(dst); err != nil {
 		return Result{}, err
 	}
+	if ctx.Err() != nil {
+		return Result{}, context.Cause(ctx)
+	}
 	e.use(1)
 	defer e.use(-1)
 	w := &waiter{done: make(chan struct{})}

@@ -37,7 +37,13 @@ type run struct {
 	srtt     time.Duration
 }
 
+// newRun returns nil, having said why, when ctx has ended already: then nothing
+// is sent at all.
 func (e *Engine) newRun(ctx context.Context, yield func(Result, error) bool) *run {
+	if ctx.Err() != nil {
+		yield(Result{}, context.Cause(ctx))
+		return nil
+	}
 	r := &run{e: e, ctx: ctx, yield: yield, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 	e.use(1)
 	r.stop = context.AfterFunc(ctx, e.conn.Wake)

@@ -45,6 +45,9 @@ func (e *Engine) Stream(ctx context.Context, hosts []netip.Addr, o *StreamOption
 			return
 		}
 		r := e.newRun(ctx, yield)
+		if r == nil {
+			return
+		}
 		defer r.end()
 		r.seen, r.announce = make([]uint32, len(hosts)), opt.Sent
 		s := stream{run: r, hosts: hosts, opt: opt, total: uint64(max(0, opt.Count)) * uint64(len(hosts))}

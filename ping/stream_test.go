@@ -188,6 +188,20 @@ func TestStreamEnds(t *testing.T) {
 	for range e.Stream(t.Context(), nil, nil) {
 		t.Error("a stream to nobody yields")
 	}
+	sent := len(w.sent) // ctx has ended: nothing more is sent
+	for _, err := range e.Stream(ctx, addrs(3), nil) {
+		if err != why {
+			t.Errorf("ended before: %v", err)
+		}
+	}
+	for _, err := range e.Sweep(ctx, slices.Values(addrs(3)), nil) {
+		if err != why {
+			t.Errorf("ended before: %v", err)
+		}
+	}
+	if _, err := e.Ping(ctx, host4); !errors.Is(err, why) || len(w.sent) != sent {
+		t.Errorf("ended before: %v, %d probes sent", err, len(w.sent)-sent)
+	}
 	for _, err := range e.Sweep(t.Context(), slices.Values(addrs(100)), &SweepOptions{Rate: -1}) {
 		if last = err; err == nil {
 			e.Close()

@@ -38,6 +38,9 @@ func (e *Engine) Sweep(ctx context.Context, hosts iter.Seq[netip.Addr], o *Sweep
 	}
 	return func(yield func(Result, error) bool) {
 		r := e.newRun(ctx, yield)
+		if r == nil {
+			return
+		}
 		defer r.end()
 		r.retries = uint32(max(0, opt.Retries))
 		s := sweep{run: r, rate: opt.Rate, size: batch, due: float64(e.clock().mono)}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -166,6 +167,35 @@ func TestSweep(t *testing.T) {
 		out, errs, code := tool(t, client, tc.stdin, strings.Fields(tc.line)...)
 		if d := cmp.Diff(tc.want, out); d != "" || code != tc.code || errs != "" {
 			t.Errorf("%s: exit %d, want %d, %q (-want +got):\n%s", tc.line, code, tc.code, errs, d)
+		}
+	}
+}
+
+// The same hosts are alive, and not alive, for the installed fping.
+func TestAgainstFping(t *testing.T) {
+	if _, err := exec.LookPath("fping"); err != nil {
+		t.Skip("needs fping")
+	}
+	client, gw := twoNets(t)
+	gw.Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest, Dst: "10.2.0.4/30", Action: lab.Drop})
+	for _, tc := range []struct{ theirs, ours string }{
+		{"-a -q -r 0 -t 300 -g 10.2.0.0/29", "-a -W 0.3 -g 10.2.0.0/29"},
+		{"-u -q -r 0 -t 300 -g 10.2.0.1 10.2.0.7", "-u -W 0.3 -g 10.2.0.1 10.2.0.7"},
+		{"-a -r 0 -t 300 10.2.0.1 10.2.0.2", "-a -W 0.3 10.2.0.1 10.2.0.2"},
+	} {
+		cmd := client.Command("fping", strings.Fields(tc.theirs)...)
+		var theirs bytes.Buffer
+		cmd.Stdout = &theirs
+		wantCode := 0
+		if exit, ok := cmd.Run().(*exec.ExitError); ok {
+			wantCode = exit.ExitCode()
+		}
+		out, _, code := tool(t, client, "", strings.Fields(tc.ours)...)
+		want, got := strings.Fields(theirs.String()), strings.Fields(out)
+		slices.Sort(want)
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" || code != wantCode || len(got) == 0 {
+			t.Errorf("%s: exit %d, want %d (-fping +ours):\n%s", tc.ours, code, wantCode, d)
 		}
 	}
 }
