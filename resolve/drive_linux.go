@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -23,9 +22,11 @@ const maxDatagram = 4096
 // driver puts many exchanges through their attempts, one socket each, from the
 // calling goroutine: sockets belong to the network namespace of its thread.
 type driver struct {
+	ctx    context.Context
 	opts   sock.Options
-	poller *sock.Poller
+	poller *sock.Poller // nil while a glance may do
 	conns  []conn
+	fds    []unix.PollFd
 	queue  errqueue.Reader
 	buf    [maxDatagram]byte
 }
@@ -42,24 +43,14 @@ type conn struct {
 // of an option that was refused.
 func drive(ctx context.Context, xs []*exchange, p place) error {
 	d := &driver{
+		ctx:   ctx,
 		opts:  sock.Options{Device: p.device, Mark: p.mark, Source: p.source, NetNS: p.netns},
 		conns: make([]conn, len(xs)),
 	}
 	for i, x := range xs {
 		d.conns[i] = conn{x: x, fd: -1}
 	}
-	poller, err := sock.NewPoller(ctx)
-	if err != nil {
-		now := time.Now()
-		for _, x := range xs {
-			x.begin(now)
-			x.fail(OutcomeLocalError, nil, err.Error(), now)
-		}
-		return nil
-	}
-	defer poller.Close()
-	d.poller = poller
-	err = d.run(ctx)
+	err := d.run()
 	now := time.Now()
 	for i := range d.conns {
 		if c := &d.conns[i]; c.fd >= 0 {
@@ -67,12 +58,15 @@ func drive(ctx context.Context, xs []*exchange, p place) error {
 			c.close()
 		}
 	}
+	if d.poller != nil {
+		d.poller.Close()
+	}
 	return err
 }
 
-func (d *driver) run(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+func (d *driver) run() error {
+	if d.ctx.Err() != nil {
+		return context.Cause(d.ctx)
 	}
 	for i := range d.conns {
 		if err := d.advance(&d.conns[i]); err != nil {
@@ -84,12 +78,12 @@ func (d *driver) run(ctx context.Context) error {
 		if !open {
 			return nil
 		}
-		events, err := d.poller.Wait(deadline)
+		ready, err := d.wait(deadline)
 		if err != nil {
 			return err
 		}
-		for _, e := range events {
-			if c := d.conn(int(e.Fd)); c != nil && d.handle(c) {
+		for _, r := range ready {
+			if c := d.conn(int(r.Fd)); c != nil && d.handle(c) {
 				if err := d.advance(c); err != nil {
 					return err
 				}
@@ -197,9 +191,7 @@ func (d *driver) open(c *conn) error {
 	if err != nil {
 		return err
 	}
-	events := uint32(unix.EPOLLIN)
 	if typ == unix.SOCK_STREAM {
-		events = unix.EPOLLOUT
 		if err := unix.Connect(fd, to); err != nil && err != unix.EINPROGRESS {
 			return refusal{err}
 		}
@@ -207,7 +199,10 @@ func (d *driver) open(c *conn) error {
 		return refusal{err}
 	}
 	c.x.att.Sent = c.x.start
-	return d.poller.Add(fd, events)
+	if d.poller != nil {
+		return d.poller.Add(fd, c.events())
+	}
+	return nil
 }
 
 var errNoZone = errors.New("a link-local address without an interface")
@@ -327,65 +322,4 @@ func errnoOutcome(err error) Outcome {
 		return OutcomeTimeout
 	}
 	return OutcomeLocalError
-}
-
-func (d *driver) handleTCP(c *conn) bool {
-	if !c.connected {
-		errno, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-		var pending error
-		if err == nil && errno != 0 {
-			pending = unix.Errno(errno)
-		}
-		if d.readErrors(c, pending) {
-			return true
-		}
-		if _, err := unix.Getpeername(c.fd); err != nil {
-			return false // not yet
-		}
-		return d.sendTCP(c)
-	}
-	n, err := unix.Read(c.fd, d.buf[:])
-	switch {
-	case err == unix.EAGAIN || err == unix.EINTR:
-		return d.readErrors(c, nil)
-	case err != nil:
-		return d.readErrors(c, err)
-	case n == 0:
-		c.x.fail(OutcomeClosed, nil, "", time.Now())
-		return true
-	}
-	c.in = append(c.in, d.buf[:n]...)
-	return c.messages()
-}
-
-func (d *driver) sendTCP(c *conn) bool {
-	now := time.Now()
-	c.connected = true
-	c.x.att.Connect = now.Sub(c.x.start)
-	// A query is far smaller than the buffer of a new connection.
-	if _, err := unix.Write(c.fd, c.x.packet()); err != nil {
-		c.x.fail(errnoOutcome(err), nil, err.Error(), now)
-		return true
-	}
-	if err := d.poller.Modify(c.fd, unix.EPOLLIN); err != nil {
-		c.x.fail(OutcomeLocalError, nil, err.Error(), now)
-		return true
-	}
-	return false
-}
-
-// messages takes whole messages off the stream (RFC 1035 section 4.2.2).
-func (c *conn) messages() bool {
-	for len(c.in) >= 2 {
-		n := int(binary.BigEndian.Uint16(c.in))
-		if len(c.in) < 2+n {
-			return false
-		}
-		msg := c.in[2 : 2+n : 2+n]
-		if c.x.receive(msg, c.x.ans.Server, time.Now()) {
-			return true
-		}
-		c.in = c.in[2+n:]
-	}
-	return false
 }
