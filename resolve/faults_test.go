@@ -20,7 +20,7 @@ type fault struct {
 	check  func(*testing.T, Answer)
 }
 
-const short = 150 * time.Millisecond // the timeout of attempts that have to run into it
+const short = 300 * time.Millisecond // the timeout of attempts that have to run into it
 
 func ok(a *asked) []reply { return a.say(0, rrA(a.name(), "192.0.2.1"), opt(0)) }
 

@@ -10,7 +10,7 @@ import (
 // LookupOptions change a [Lookup]. Nil and the zero value are what this host is
 // set up to do.
 type LookupOptions struct {
-	Config      *Config      // nil: read /etc/resolv.conf
+	Config      *Config      // as from ParseConfig; nil: read /etc/resolv.conf
 	Hosts       *Hosts       // nil: read /etc/hosts; &Hosts{}: none
 	NSSwitch    *NSSwitch    // nil: read /etc/nsswitch.conf; only reported
 	Environment *Environment // nil: none; see SystemEnvironment

@@ -35,7 +35,7 @@ type rawRecord struct {
 	data  string
 }
 
-// texts of data were compared with those of dig 9.18 by TestTextsAgainstDig;
+// Texts of data are compared with those of dig 9.18 by TestAgainstDig;
 // here is what no server would load.
 var dataTexts = []struct {
 	r    rawRecord
