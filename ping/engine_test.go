@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,137 +15,6 @@ import (
 	"github.com/netsonde/netsonde/internal/icmpsock"
 )
 
-// wireTime is a network and a pair of clocks that tests drive by hand: each
-// packet is answered as the script says, at the time it says. Waiting makes
-// the time pass.
-type wireTime struct {
-	mu      sync.Mutex
-	now     clocks
-	script  func(p icmpsock.Packet, v6 bool) []answer
-	queue   []answer
-	sent    []icmpsock.Packet
-	sendErr func(icmpsock.Packet) error
-	closed  bool
-	failure error
-	dropped uint32
-	preempt time.Duration // passes between the looking at the clock and the reading
-}
-
-type answer struct {
-	after time.Duration // the sending
-	msg   icmpsock.Message
-	at    int64 // monotonic, computed
-}
-
-const wallStart = int64(1_700_000_000_000_000_000)
-
-func (w *wireTime) clock() clocks {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *wireTime) Send(v6 bool, ps []icmpsock.Packet) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i, p := range ps {
-		if w.sendErr != nil {
-			if err := w.sendErr(p); err != nil {
-				return i, err
-			}
-		}
-		w.sent = append(w.sent, p)
-		if w.script == nil {
-			continue
-		}
-		for _, a := range w.script(p, v6) {
-			a.at, a.msg.V6 = w.now.mono+int64(a.after), v6
-			w.queue = append(w.queue, a)
-		}
-	}
-	return len(ps), nil
-}
-
-// Wait goes forward to the next answer or by d.
-func (w *wireTime) Wait(d time.Duration) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.failure != nil {
-		return w.failure
-	}
-	to := w.now.mono + int64(d)
-	for _, a := range w.queue {
-		if a.at < to || d < 0 {
-			to, d = a.at, 0
-		}
-	}
-	if forward := to - w.now.mono; forward > 0 {
-		w.now.mono += forward
-		w.now.real += forward
-	}
-	return nil
-}
-
-func (w *wireTime) Receive(f func(*icmpsock.Message)) (bool, error) {
-	w.mu.Lock()
-	var due []answer
-	rest := w.queue[:0]
-	for _, a := range w.queue {
-		if a.at <= w.now.mono {
-			due = append(due, a)
-		} else {
-			rest = append(rest, a)
-		}
-	}
-	w.queue = rest
-	w.now.mono += int64(w.preempt)
-	w.now.real += int64(w.preempt)
-	w.mu.Unlock()
-	for i := range due {
-		f(&due[i].msg)
-	}
-	return true, nil
-}
-
-func (w *wireTime) Wake() {}
-
-func (w *wireTime) Dropped(bool) uint32 { return w.dropped }
-
-// Pause goes forward by d whatever is due.
-func (w *wireTime) Pause(d time.Duration) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now.mono += int64(d)
-	w.now.real += int64(d)
-	return w.failure
-}
-
-func (w *wireTime) Errors(bool, func(*icmpsock.Message)) error { return nil }
-
-func (w *wireTime) Has(bool) error { return nil }
-func (w *wireTime) Close() error   { w.closed = true; return nil }
-
-// engine returns one on this network.
-func (w *wireTime) engine(t testing.TB, o *Options) *Engine {
-	t.Helper()
-	w.now = clocks{real: wallStart, mono: 1}
-	opt := o.resolved()
-	cfg, err := opt.config()
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := newEngine(opt, cfg.Payload, w, MethodICMPDatagram, "test", w.clock)
-	t.Cleanup(func() { e.Close() })
-	return e
-}
-
-// reply is an honest reply to p.
-func reply(e *Engine, p icmpsock.Packet) icmpsock.Message {
-	payload := append([]byte(nil), e.payload...)
-	copy(payload, p.Head[:])
-	return icmpsock.Message{Kind: icmpsock.Reply, From: p.Dst, Seq: p.Seq, TTL: 64, Payload: payload, Size: len(payload) + 8}
-}
-
 var (
 	host4   = netip.MustParseAddr("192.0.2.1")
 	host6   = netip.MustParseAddr("fe80::1%eth0")
@@ -155,8 +23,14 @@ var (
 
 var equal = cmp.Options{cmpopts.EquateComparable(netip.Addr{}), cmpopts.IgnoreFields(Result{}, "Sent")}
 
-// Every kind of answer and the outcome it has to become.
-func TestOutcomes(t *testing.T) {
+// outcomeCase is one kind of answer and the outcome it has to become.
+type outcomeCase struct {
+	name   string
+	script func(e *Engine, p icmpsock.Packet) []answer
+	want   Result
+}
+
+func outcomeCases() []outcomeCase {
 	icmp := icmperr.New(router4, 3, 1)
 	redirect := icmperr.New(router4, 5, 1)
 	base := Result{Target: host4, Seq: 1, Method: MethodICMPDatagram}
@@ -165,11 +39,7 @@ func TestOutcomes(t *testing.T) {
 		r.Outcome, r.From, r.RTT, r.Stamp, r.TTL, r.Size = OutcomeReply, host4, 5*time.Millisecond, StampUser, 64, 64
 	})
 	ms := time.Millisecond
-	for _, tc := range []struct {
-		name   string
-		script func(e *Engine, p icmpsock.Packet) []answer
-		want   Result
-	}{
+	return []outcomeCase{
 		{"reply", func(e *Engine, p icmpsock.Packet) []answer { return []answer{{after: 5 * ms, msg: reply(e, p)}} }, good},
 		{"silence", func(*Engine, icmpsock.Packet) []answer { return nil },
 			with(func(r *Result) { r.Outcome = OutcomeTimeout })},
@@ -228,7 +98,12 @@ func TestOutcomes(t *testing.T) {
 				{after: 5 * ms, msg: reply(e, p)},
 			}
 		}, good},
-	} {
+	}
+}
+
+// Every kind of answer becomes the outcome that it has to become.
+func TestOutcomes(t *testing.T) {
+	for _, tc := range outcomeCases() {
 		t.Run(tc.name, func(t *testing.T) {
 			w := &wireTime{}
 			e := w.engine(t, nil)

@@ -8,8 +8,12 @@ import (
 )
 
 // absent is how long the sockets may go unread while the caller is busy with
-// a result; then somebody else reads, or the kernel would drop replies.
-const absent = 5 * time.Millisecond
+// a result; then somebody else reads, or the kernel would drop replies. Slow
+// streams have more time: the smallest usual buffer takes 500 replies.
+const (
+	absent     = 5 * time.Millisecond
+	absentSlow = 100 * time.Millisecond
+)
 
 // run is one sweep or stream: the sink of all its probes. It lives on the
 // caller's goroutine, which sends, reads and hands results over in turn.
@@ -38,8 +42,9 @@ type run struct {
 }
 
 // newRun returns nil, having said why, when ctx has ended already: then nothing
-// is sent at all.
-func (e *Engine) newRun(ctx context.Context, yield func(Result, error) bool) *run {
+// is sent at all. The rate, 0 being none in particular, is for how often the
+// caller has to be looked after.
+func (e *Engine) newRun(ctx context.Context, yield func(Result, error) bool, perSecond float64) *run {
 	if ctx.Err() != nil {
 		yield(Result{}, context.Cause(ctx))
 		return nil
@@ -47,7 +52,11 @@ func (e *Engine) newRun(ctx context.Context, yield func(Result, error) bool) *ru
 	r := &run{e: e, ctx: ctx, yield: yield, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 	e.use(1)
 	r.stop = context.AfterFunc(ctx, e.conn.Wake)
-	r.guard.Go(r.watch)
+	limit := absent
+	if perSecond > 0 {
+		limit = min(max(absent, time.Duration(200/perSecond*float64(time.Second))), absentSlow)
+	}
+	r.guard.Go(func() { r.watch(limit) })
 	return r
 }
 
@@ -64,8 +73,8 @@ func (r *run) end() {
 }
 
 // watch reads the sockets while the caller is away.
-func (r *run) watch() {
-	t := time.NewTicker(absent)
+func (r *run) watch(limit time.Duration) {
+	t := time.NewTicker(limit)
 	defer t.Stop()
 	for {
 		select {
@@ -74,7 +83,7 @@ func (r *run) watch() {
 		case <-t.C:
 		}
 		r.e.mu.Lock()
-		away := !r.e.closed && r.pending > 0 && time.Duration(r.e.clock().mono-r.e.now.mono) > absent
+		away := !r.e.closed && r.pending > 0 && time.Duration(r.e.clock().mono-r.e.now.mono) > limit
 		r.e.mu.Unlock()
 		if !away {
 			continue
@@ -98,6 +107,7 @@ func (r *run) result(res *Result, key uint32) {
 	case OutcomeTimeout, OutcomeCorrupted:
 		if uint32(res.Seq) <= r.retries {
 			r.again = append(r.again, probe{dst: res.Target, sink: r, key: key, seq: uint32(res.Seq) + 1})
+			r.notify()
 			return
 		}
 		r.pending--
@@ -115,11 +125,17 @@ func (r *run) result(res *Result, key uint32) {
 		r.pending--
 	}
 	r.ready = append(r.ready, *res)
-	if !r.reading {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
+	r.notify()
+}
+
+// notify wakes the run when another goroutine has read for it.
+func (r *run) notify() {
+	if r.reading {
+		return
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
 	}
 }
 

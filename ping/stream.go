@@ -44,7 +44,11 @@ func (e *Engine) Stream(ctx context.Context, hosts []netip.Addr, o *StreamOption
 		if len(hosts) == 0 {
 			return
 		}
-		r := e.newRun(ctx, yield)
+		rate := 0.0
+		if opt.Interval > 0 && !opt.Adaptive {
+			rate = float64(len(hosts)) / opt.Interval.Seconds()
+		}
+		r := e.newRun(ctx, yield, rate)
 		if r == nil {
 			return
 		}

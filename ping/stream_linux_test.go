@@ -309,3 +309,33 @@ func BenchmarkSweep(b *testing.B) {
 		})
 	}
 }
+
+// A sweep with retries that shares the engine with a ping, which reads for it,
+// comes to its end.
+func TestRetriesReadByOthers(t *testing.T) {
+	client, gw, _ := twoNets(t)
+	gw.Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest})
+	e := openIn(t, client, false, Options{Timeout: 50 * time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				e.Ping(ctx, netip.MustParseAddr(server4))
+			}
+		})
+	}
+	n := 0
+	hosts := slices.Values([]netip.Addr{netip.MustParseAddr(server4), netip.MustParseAddr(server6)})
+	for r, err := range e.Sweep(t.Context(), hosts, &SweepOptions{Retries: 5}) {
+		if err != nil || r.Outcome != OutcomeTimeout || r.Seq != 6 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		n++
+	}
+	if n != 2 {
+		t.Errorf("%d outcomes", n)
+	}
+	cancel()
+	wg.Wait()
+}

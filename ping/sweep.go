@@ -37,7 +37,7 @@ func (e *Engine) Sweep(ctx context.Context, hosts iter.Seq[netip.Addr], o *Sweep
 		opt.Rate = defaultRate
 	}
 	return func(yield func(Result, error) bool) {
-		r := e.newRun(ctx, yield)
+		r := e.newRun(ctx, yield, max(0, opt.Rate))
 		if r == nil {
 			return
 		}
