@@ -90,7 +90,7 @@ func outcomeCases() []outcomeCase {
 			return []answer{{after: 3 * ms, msg: icmpsock.Message{Kind: icmpsock.Error, Dst: router4, Seq: p.Seq, ICMP: icmp}}}
 		}, with(func(r *Result) { r.Outcome = OutcomeTimeout })},
 		{"icmp error that quotes other bytes", func(_ *Engine, p icmpsock.Packet) []answer {
-			return []answer{{after: 3 * ms, msg: icmpsock.Message{Kind: icmpsock.Error, Dst: p.Dst, Seq: p.Seq, ICMP: icmp, Payload: make([]byte, 8)}}}
+			return []answer{{after: 3 * ms, msg: icmpsock.Message{Kind: icmpsock.Error, Dst: p.Dst, Seq: p.Seq, ICMP: icmp, Payload: []byte("8 others")}}}
 		}, with(func(r *Result) { r.Outcome = OutcomeTimeout })},
 		{"redirect, then reply", func(e *Engine, p icmpsock.Packet) []answer {
 			return []answer{

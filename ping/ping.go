@@ -25,7 +25,8 @@
 // Losses are data: an error is returned only when no answer could have come
 // for a reason on this side. ICMP errors are results with their sender, type,
 // code, MTU and MPLS labels, also for users without any capability (the error
-// queue of ip(7)). Redirects and source quenches are advice and ignored.
+// queue of ip(7)). Redirects and source quenches are advice and ignored; Linux
+// keeps IPv4's 11/1, "reassembly time exceeded", to itself.
 //
 // # Privileges
 //

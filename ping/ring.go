@@ -159,8 +159,21 @@ func repliedBy(s *slot, m *icmpsock.Message) bool {
 func looksRepliedBy(s *slot, m *icmpsock.Message) bool { return sameHost(s.dst, m.From) }
 
 // quotedBy reports whether m quotes s: always address and sequence number, and
-// the random bytes as far as they are quoted.
+// the random bytes as far as they are quoted. Where an extension follows (RFC
+// 4884), a short quote is filled up with zeros.
 func quotedBy(s *slot, m *icmpsock.Message) bool {
-	_, ok := s.hasHead(m.Payload)
-	return ok && sameHost(s.dst, m.Dst)
+	if !sameHost(s.dst, m.Dst) {
+		return false
+	}
+	quoted := m.Payload[:min(len(m.Payload), len(s.head))]
+	n := 0
+	for n < len(quoted) && quoted[n] == s.head[n] {
+		n++
+	}
+	for _, b := range quoted[n:] {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
 }
