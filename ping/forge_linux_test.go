@@ -20,6 +20,7 @@ import (
 // that no router of Linux sends, and quotes of every length.
 type forger struct {
 	fd   int
+	v6   bool
 	mu   sync.Mutex
 	typ  uint8
 	code uint8
@@ -35,12 +36,16 @@ func (f *forger) set(typ, code uint8, rest uint32, cut int, ext []byte) {
 }
 
 // forge makes a host answer that way until the test ends.
-func forge(t *testing.T, h *lab.Host) *forger {
+func forge(t *testing.T, h *lab.Host, v6 bool) *forger {
 	t.Helper()
-	h.Sysctl("net/ipv4/icmp_echo_ignore_all", "1")
-	f := &forger{}
+	family, proto, ignore := unix.AF_INET, unix.IPPROTO_ICMP, "net/ipv4/icmp_echo_ignore_all"
+	if v6 {
+		family, proto, ignore = unix.AF_INET6, unix.IPPROTO_ICMPV6, "net/ipv6/icmp/echo_ignore_all"
+	}
+	h.Sysctl(ignore, "1")
+	f := &forger{v6: v6}
 	err := h.Do(func() (err error) {
-		if f.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP); err != nil {
+		if f.fd, err = unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, proto); err != nil {
 			return err
 		}
 		return unix.SetsockoptTimeval(f.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 20_000})
@@ -58,8 +63,8 @@ func forge(t *testing.T, h *lab.Host) *forger {
 				return
 			default:
 			}
-			if n, _, err := unix.Recvfrom(f.fd, buf, 0); err == nil {
-				f.answer(buf[:n])
+			if n, from, err := unix.Recvfrom(f.fd, buf, 0); err == nil {
+				f.answer(withHeader(buf[:n], from), from)
 			}
 		}
 	})
@@ -67,16 +72,30 @@ func forge(t *testing.T, h *lab.Host) *forger {
 	return f
 }
 
-func (f *forger) answer(request []byte) {
+// withHeader puts the IPv6 header back that the kernel takes off.
+func withHeader(b []byte, from unix.Sockaddr) []byte {
+	sa, ok := from.(*unix.SockaddrInet6)
+	if !ok {
+		return b
+	}
+	h := wire.IPv6{Length: uint16(len(b)), NextHeader: wire.ProtoICMPv6, HopLimit: 63,
+		Src: netip.AddrFrom16(sa.Addr), Dst: netip.MustParseAddr(server6)}
+	packet := make([]byte, wire.IPv6Len, wire.IPv6Len+len(b))
+	h.Put(packet)
+	return append(packet, b...)
+}
+
+func (f *forger) answer(request []byte, to unix.Sockaddr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	ip, payload, ok := wire.ParseIPv4(request)
-	if h, _, isICMP := wire.ParseICMP(payload); !ok || !isICMP || h.Type != wire.ICMPEchoRequest {
+	q, ok := wire.ParseQuote(request)
+	h, _, isICMP := wire.ParseICMP(q.Transport)
+	if !ok || !isICMP || h.Type != wire.ICMPEchoRequest && h.Type != wire.ICMPv6EchoRequest {
 		return
 	}
 	quoted := request
 	if f.cut > 0 {
-		quoted = request[:wire.IPv4Len+f.cut]
+		quoted = request[:len(request)-len(q.Transport)+f.cut]
 	}
 	if f.ext != nil {
 		quoted = append(append([]byte(nil), quoted...), make([]byte, 128)...)[:128]
@@ -84,12 +103,17 @@ func (f *forger) answer(request []byte) {
 	msg := make([]byte, 8, 8+len(quoted)+len(f.ext))
 	msg[0], msg[1] = f.typ, f.code
 	binary.BigEndian.PutUint32(msg[4:], f.rest)
-	if f.ext != nil {
+	switch {
+	case f.ext != nil && f.v6:
+		msg[4] = 128 / 8
+	case f.ext != nil:
 		msg[5] = 128 / 4
 	}
 	msg = append(append(msg, quoted...), f.ext...)
-	wire.SetICMPChecksum(msg)
-	unix.Sendto(f.fd, msg, 0, &unix.SockaddrInet4{Addr: ip.Src.As4()})
+	if !f.v6 {
+		wire.SetICMPChecksum(msg)
+	}
+	unix.Sendto(f.fd, msg, 0, to)
 }
 
 // mplsStack is an extension with two labels, checksum included.
@@ -99,55 +123,69 @@ func mplsStack() ([]byte, []icmperr.Label) {
 	return b, []icmperr.Label{{Label: 1000, TC: 1, TTL: 1}, {Label: 1001, TC: 2, Bottom: true, TTL: 254}}
 }
 
+// message is a type and a code.
+type message struct{ typ, code uint8 }
+
 // Every ICMP error that the kernel hands on arrives with its type, code and
 // sender, MTU and labels, with no capabilities and with quotes of 8 bytes.
 func TestForgedErrors(t *testing.T) {
 	client, _, server := twoNets(t)
-	f := forge(t, server)
-	ext, labels := mplsStack()
-	sender := netip.MustParseAddr(server4)
-	type message struct{ typ, code uint8 }
-	var all []message
-	for code := range uint8(16) {
-		all = append(all, message{3, code})
-	}
 	// The kernel keeps 11/1, reassembly, to itself (icmp_unreach).
-	all = append(all, message{11, 0}, message{12, 0})
+	all4 := []message{{11, 0}, {12, 0}}
+	for code := range uint8(16) {
+		all4 = append(all4, message{3, code})
+	}
+	all6 := []message{{2, 0}, {3, 0}, {3, 1}, {4, 0}, {4, 1}, {4, 2}}
+	for code := range uint8(8) {
+		all6 = append(all6, message{1, code})
+	}
+	f4, f6 := forge(t, server, false), forge(t, server, true)
 	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
 		e := open(t, client, Options{Timeout: 5 * time.Second})
-		for _, m := range all {
-			for _, cut := range []int{0, 8, 12} {
-				for _, withLabels := range []bool{false, true} {
-					tooBig := m == message{3, 4}
-					if withLabels && tooBig {
-						continue // its MTU is where the length of the quote would be
-					}
-					want := icmperr.New(sender, m.typ, m.code)
-					want.TTL = 63
-					rest, e2 := uint32(0), []byte(nil)
-					if tooBig {
-						rest, want.MTU = 1400, 1400
-					}
-					if withLabels {
-						e2, want.Labels = ext, labels
-					}
-					f.set(m.typ, m.code, rest, cut, e2)
-					r := mustPing(t, e, server4)
-					what := fmt.Sprintf("type %d code %d, %d bytes quoted, labels %t", m.typ, m.code, cut, withLabels)
-					if r.Outcome != OutcomeICMPError {
-						t.Errorf("%s: %v", what, r.Outcome)
-					} else if d := cmp.Diff(want, *r.ICMP, equal); d != "" {
-						t.Errorf("%s (-want +got):\n%s", what, d)
-					}
-				}
-			}
+		for _, m := range all4 {
+			expectForged(t, e, f4, m, server4)
+		}
+		for _, m := range all6 {
+			expectForged(t, e, f6, m, server6)
 		}
 	})
 	short := openIn(t, client, false, Options{Timeout: 300 * time.Millisecond})
 	for _, m := range []message{{4, 0}, {5, 1}} {
-		f.set(m.typ, m.code, binary.BigEndian.Uint32([]byte{10, 1, 0, 1}), 0, nil)
+		f4.set(m.typ, m.code, binary.BigEndian.Uint32([]byte{10, 1, 0, 1}), 0, nil)
 		if r := mustPing(t, short, server4); r.Outcome != OutcomeTimeout {
 			t.Errorf("type %d is advice, not %v", m.typ, r.Outcome)
+		}
+	}
+}
+
+// expectForged pings a host whose forger answers with m, with quotes of all
+// lengths, with labels and without.
+func expectForged(t *testing.T, e *Engine, f *forger, m message, host string) {
+	t.Helper()
+	ext, labels := mplsStack()
+	extensible := f.v6 && (m.typ == 1 || m.typ == 3) || !f.v6 && m != message{3, 4}
+	for _, cut := range []int{0, 8, 12} {
+		for _, withLabels := range []bool{false, true} {
+			if withLabels && !extensible {
+				continue // there is no place to say where the quote ends
+			}
+			want := icmperr.New(netip.MustParseAddr(host), m.typ, m.code)
+			want.TTL = 63
+			rest, e2 := uint32(0), []byte(nil)
+			if want.Kind == icmperr.FragNeeded {
+				rest, want.MTU = 1400, 1400
+			}
+			if withLabels {
+				e2, want.Labels = ext, labels
+			}
+			f.set(m.typ, m.code, rest, cut, e2)
+			r := mustPing(t, e, host)
+			what := fmt.Sprintf("%s: type %d code %d, %d bytes quoted, labels %t", host, m.typ, m.code, cut, withLabels)
+			if r.Outcome != OutcomeICMPError {
+				t.Errorf("%s: %v", what, r.Outcome)
+			} else if d := cmp.Diff(want, *r.ICMP, equal); d != "" {
+				t.Errorf("%s (-want +got):\n%s", what, d)
+			}
 		}
 	}
 }
