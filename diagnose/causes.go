@@ -1,10 +1,6 @@
 package diagnose
 
-import (
-	"net/netip"
-	"slices"
-	"strconv"
-)
+import "slices"
 
 // What stops working when packets to a peer no longer make the round trip, and
 // what may stop working when nothing leaves an interface at all.
@@ -12,17 +8,18 @@ var (
 	beyondPeer = []string{FactPath, FactAnswers, FactOpen, FactServer}
 	beyondLink = append([]string{FactNeighbor}, beyondPeer...)
 	upstream   = []string{
-		FactAddress, FactDefault, FactRoute, FactForwards, FactAccepted, FactName, FactRecursion,
+		FactAddress, FactDefault, FactRoute, FactForwards, FactAccepted, FactName, FactRecursion, FactSend,
 	}
 )
 
 // DefaultCauses returns the causes that this library knows, the most basic
 // first. The slice is the caller's to extend.
 func DefaultCauses() []Cause {
-	return slices.Concat(localCauses(), resolverCauses(), pathCauses(), serviceCauses())
+	return slices.Concat(linkCauses(), routeCauses(), gatewayCauses(), serverCauses(), nameCauses(),
+		refusalCauses(), silenceCauses(), portCauses(), serviceCauses())
 }
 
-func localCauses() []Cause {
+func linkCauses() []Cause {
 	return []Cause{{
 		Code: LinkNoInterface, Kind: AtLocal, Place: PlaceIface, Confidence: Confirmed,
 		When:    []Pattern{{Fact: FactInterface, State: No}},
@@ -48,7 +45,11 @@ func localCauses() []Cause {
 		When:    []Pattern{{Fact: FactAddress, State: No, Values: []string{"linklocal_only"}}},
 		Allows:  append(slices.Clone(upstream), beyondLink...),
 		Summary: "interface {subject} has only a link-local {family} address: no DHCP server gave it a lease",
-	}, {
+	}}
+}
+
+func routeCauses() []Cause {
+	return []Cause{{
 		Code: RouteNoDefault, Kind: AtLocal, Bind: ByFamily, Confidence: Confirmed,
 		When:    []Pattern{{Fact: FactDefault, State: No}},
 		Allows:  append([]string{FactRoute, FactName, FactForwards}, beyondPeer...),
@@ -69,13 +70,41 @@ func localCauses() []Cause {
 	}, {
 		Code: FWLocalEgress, Kind: AtLocal, Bind: ByPeer | ByPort, Confidence: Confirmed,
 		When:     []Pattern{{Fact: FactSend, State: No}},
-		Predicts: []string{FactAnswers, FactOpen}, Allows: []string{FactServer, FactName, FactPath, FactForwards, FactAccepted},
-		Summary: "this host's own packet filter stops what it sends to {subject}",
+		Predicts: []string{FactAnswers, FactOpen},
+		Allows:   []string{FactServer, FactName, FactPath, FactForwards, FactAccepted, FactReset},
+		Summary:  "this host's own packet filter stops what it sends to {subject}",
 	}, {
+		Code: FWLocalIngress, Kind: AtLocal, Bind: ByPeer | ByPort, Confidence: Confirmed,
+		When:     []Pattern{{Fact: FactReceive, State: No}},
+		Predicts: []string{FactAnswers, FactOpen}, Allows: []string{FactPath},
+		Summary: "this host's own packet filter stops what it sends to its own address {subject}",
+	}}
+}
+
+func gatewayCauses() []Cause {
+	return []Cause{{
 		Code: GWUnresolved, Kind: AtL2, Place: PlaceGateway, Bind: ByIface | ByGateway, Confidence: Confirmed,
 		When:     []Pattern{{Fact: FactNeighbor, State: No, Values: []string{"gateway"}}},
 		Predicts: beyondPeer, Allows: []string{FactForwards, FactAccepted, FactName, FactRecursion},
 		Summary: "the gateway {gateway} does not answer on {iface}: nobody there has that address",
+	}, {
+		Code: GWUnresolved, Kind: AtL2, Place: PlaceGateway, Bind: ByIface | ByGateway, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactForwards, State: No},
+			{Fact: FactNeighbor, State: NotChecked, Values: []string{"gateway_stale"}},
+		},
+		Predicts: beyondPeer, Allows: []string{FactAccepted, FactName, FactRecursion},
+		Summary: "the gateway {gateway} has stopped answering: nothing comes back from it or through it",
+		Decide:  "arping -I {iface} {gateway}",
+	}, {
+		Code: GWNotForwarding, Kind: AtHop, Place: PlaceGateway, Bind: ByGateway | ByPeer, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactForwards, State: No},
+			{Fact: FactNeighbor, State: NotChecked, Values: []string{"gateway_stale"}},
+		},
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "the gateway {gateway} may be there and pass nothing on to {peer}",
+		Decide:  "arping -I {iface} {gateway}",
 	}, {
 		Code: GWNotForwarding, Kind: AtHop, Place: PlaceGateway, Bind: ByGateway | ByPeer, Confidence: Likely,
 		When:     []Pattern{{Fact: FactForwards, State: No}, {Fact: FactNeighbor, State: Yes}},
@@ -85,7 +114,7 @@ func localCauses() []Cause {
 	}}
 }
 
-func resolverCauses() []Cause {
+func serverCauses() []Cause {
 	return []Cause{{
 		Code: DNSNoNameserver, Kind: AtLocal, Confidence: Confirmed,
 		When:    []Pattern{{Fact: FactConfigured, State: No}},
@@ -96,10 +125,21 @@ func resolverCauses() []Cause {
 		When: []Pattern{
 			{Fact: FactServer, State: No},
 			{Fact: FactNeighbor, State: No, Values: []string{"peer"}},
-			{Fact: FactName, State: Yes, Absent: true}, // see DNSFirstServerDead
+			{Fact: FactSomeServer, State: Yes, Absent: true}, // see DNSFirstServerDead
 		},
 		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
 		Summary: "the name server {peer} is down: it does not even answer ARP or NDP on {iface}",
+	}, {
+		Code: DNSServerDown, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactServer, State: No},
+			{Fact: FactNeighbor, State: NotChecked, Values: []string{"peer_stale"}},
+			{Fact: FactPath, State: No},
+			{Fact: FactSomeServer, State: Yes, Absent: true},
+		},
+		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
+		Summary: "the name server {peer} has stopped answering, on {iface}'s own network",
+		Decide:  "arping -I {iface} {peer}",
 	}, {
 		Code: DNSPortClosed, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Confirmed,
 		When:    []Pattern{{Fact: FactServer, State: No, Values: []string{"port_unreachable"}, Peer: true}},
@@ -110,7 +150,7 @@ func resolverCauses() []Cause {
 		When: []Pattern{
 			{Fact: FactServer, State: No, Values: []string{"timeout", "prohibited"}},
 			{Fact: FactPath, State: Yes},
-			{Fact: FactName, State: Yes, Absent: true},
+			{Fact: FactSomeServer, State: Yes, Absent: true},
 		},
 		Allows:  []string{FactName},
 		Summary: "the name server {peer} is up, but port {port} does not answer: a firewall swallows the questions",
@@ -119,43 +159,53 @@ func resolverCauses() []Cause {
 		Code: DNSFirstServerDead, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
 		When: []Pattern{
 			{Fact: FactServer, State: No, Values: []string{"timeout"}},
-			{Fact: FactName, State: Yes},
+			{Fact: FactSomeServer, State: Yes},
 		},
-		Allows:  []string{FactNeighbor, FactPath, FactAccepted},
-		Summary: "the name server {peer} does not answer; a later one does, after a wait at every look-up",
-	}, {
+		Degrades: true,
+		Allows:   []string{FactNeighbor, FactPath, FactAccepted},
+		Summary:  "the name server {peer} does not answer; a later one does, after a wait at every look-up",
+	}}
+}
+
+func nameCauses() []Cause {
+	return []Cause{{
 		Code: DNSRecursionBroken, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Confirmed,
-		When:    []Pattern{{Fact: FactRecursion, State: No}},
-		Allows:  []string{FactName},
-		Summary: "the name server {peer} resolves nothing beyond its own zones ({value})",
+		When:    []Pattern{{Fact: FactRecursion, State: No, Values: []string{"name_and_root"}}},
+		Allows:  []string{FactName, FactExists},
+		Summary: "the name server {peer} resolves nothing beyond its own zones: {detail}",
+	}, {
+		Code: DNSRecursionBroken, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When:    []Pattern{{Fact: FactRecursion, State: No, Values: []string{"root"}}},
+		Summary: "the name server {peer} does not resolve names for this host: {detail}",
+		Decide:  "dig @{peer} NAME, with a name that must exist",
 	}, {
 		Code: DNSAuthBroken, Kind: AtResolver, Place: PlaceAt, Bind: ByName, Confidence: Likely,
 		When: []Pattern{
-			{Fact: FactName, State: No, Values: []string{"serv_fail", "lame", "timeout_upstream"}},
+			{Fact: FactExists, State: No, NotValues: []string{"nx_domain", "no_data"}},
 			{Fact: FactRecursion, State: Yes},
 		},
-		Summary: "the name servers of {name}'s own zone are broken: {at} resolves other names ({value} for this one)",
-		Decide:  "dig +trace {name}",
+		Summary: "{at} resolves other names and gives {value} for {subject}: the name servers of its own zone are broken",
+		Decide:  "dig +trace {subject}",
 	}, {
 		Code: DNSSearchMissing, Kind: AtLocal, Bind: ByName, Confidence: Confirmed,
 		When:    []Pattern{{Fact: FactQualified, State: No}},
-		Allows:  []string{FactName},
+		Allows:  []string{FactName, FactExists},
 		Summary: "{name} resolves only as {value}, and no search domain is configured that would complete it",
 	}, {
 		Code: DNSNXDomain, Kind: AtResolver, Place: PlaceAt, Bind: ByName, Confidence: Confirmed,
 		When: []Pattern{
-			{Fact: FactName, State: No, Values: []string{"nx_domain"}},
+			{Fact: FactExists, State: No, Values: []string{"nx_domain"}},
 			{Fact: FactQualified, State: No, Absent: true},
 		},
-		Summary: "there is no such name as {name}: {detail}",
+		Summary: "the name {subject} does not lead to an address: {detail}",
 	}, {
 		Code: DNSNoData, Kind: AtResolver, Place: PlaceAt, Bind: ByName, Confidence: Confirmed,
-		When:    []Pattern{{Fact: FactName, State: No, Values: []string{"no_data"}}},
+		When:    []Pattern{{Fact: FactExists, State: No, Values: []string{"no_data"}}},
 		Summary: "the name {name} is there, but it has no address: {detail}",
 	}}
 }
 
-func pathCauses() []Cause {
+func refusalCauses() []Cause {
 	refused := func(code Code, value, summary string) Cause {
 		return Cause{
 			Code: code, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Confirmed,
@@ -164,7 +214,6 @@ func pathCauses() []Cause {
 			Summary: summary,
 		}
 	}
-	silent := []Pattern{{Fact: FactPath, State: No, Values: []string{"silent"}, Remote: true}}
 	return []Cause{{
 		Code: PathLoop, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Confirmed,
 		When:     []Pattern{{Fact: FactLoopFree, State: No}},
@@ -172,6 +221,21 @@ func pathCauses() []Cause {
 		Summary: "routers send packets for {peer} in a circle: {value}",
 	},
 		refused(PathHostUnreachable, "host_unreachable", "the last router {at} cannot find {peer} on its network: the host is off, or has another address"),
+		{
+			Code: PathHostUnreachable, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely,
+			When:     []Pattern{{Fact: FactAccepted, State: No, Values: []string{"host_unreachable_at_once"}}},
+			Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
+			Summary: "router {at} knows without looking that {peer} cannot be reached: an unreachable route, as a rule",
+			Decide:  "on {at}: ip route get {peer}",
+		}, {
+			Code: PathAdminProhibited, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely,
+			When:     []Pattern{{Fact: FactAccepted, State: No, Values: []string{"host_unreachable_at_once"}}},
+			Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
+			Summary: "a packet filter on {at} may answer so",
+			Decide:  "on {at}: nft list ruleset",
+		},
+		refused(PathAdminProhibited, "port_unreachable", "a firewall at {at} rejects packets to {peer} ({detail})"),
+		refused(PathAdminProhibited, "refused_otherwise", "router {at} refuses packets to {peer} ({detail})"),
 		refused(PathNetUnreachable, "net_unreachable", "router {at} has no route to {peer}"),
 		refused(PathProtoUnreachable, "proto_unreachable", "{at} says that {peer} does not speak the protocol"),
 		refused(PathAdminProhibited, "prohibited", "router {at} forbids packets to {peer} ({detail})"),
@@ -182,35 +246,74 @@ func pathCauses() []Cause {
 				{Fact: FactServer, State: No, Absent: true},
 			},
 			Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
-			Summary: "{peer} should be on {iface}'s own network and does not answer there: it is off, unplugged, or has another address",
-		}, {
-			Code: PathBlackhole, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely,
-			When:     silent,
-			Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
-			Summary: "packets to {peer} vanish behind {at}, the last hop that answers",
-			Decide:  "on the router behind {at}: ip route get {peer}",
-		}, {
-			Code: PathNoReturnRoute, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely,
-			When:     silent,
-			Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
-			Summary: "the router behind {at} may have no way back to this host",
-			Decide:  "traceroute from {peer} to this host",
-		}, {
-			Code: ServerNoReturnRoute, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
-			When:     silent,
-			Predicts: beyondPeer, Allows: []string{FactName},
-			Summary: "{peer} may have no way back to this host",
-			Decide:  "on {peer}: ip route",
-		}, {
-			Code: FWServerPolicyDrop, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
-			When:     silent,
-			Predicts: beyondPeer, Allows: []string{FactName},
-			Summary: "{peer} may swallow everything by its own packet filter",
-			Decide:  "on {peer}: nft list ruleset, or iptables -L -n",
+			Summary: "{peer} should be on {iface}'s own network and does not answer there: it is off, unplugged, has another address, or this host's prefix is wrong",
 		}}
 }
 
-func serviceCauses() []Cause {
+func silenceCauses() []Cause {
+	silent := []Pattern{{Fact: FactPath, State: No, Values: []string{"silent"}, Remote: true}}
+	return []Cause{{
+		Code: PathBlackhole, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely,
+		When:     silent,
+		Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
+		Summary: "packets to {peer} vanish at or behind {at}, the last hop that answers",
+		Decide:  "on {at} and the router behind it: ip route get {peer}",
+	}, {
+		Code: PathNoReturnRoute, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely,
+		When:     silent,
+		Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
+		Summary: "the router behind {at} may have no way back to this host",
+		Decide:  "traceroute from {peer} to this host",
+	}, {
+		Code: ServerNoReturnRoute, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When:     silent,
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "{peer} may have no way back to this host",
+		Decide:  "on {peer}: ip route",
+	}, {
+		Code: FWServerPolicyDrop, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When:     silent,
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "{peer} may swallow everything by its own packet filter",
+		Decide:  "on {peer}: nft list ruleset, or iptables -L -n",
+	}, {
+		Code: FWLocalIngress, Kind: AtLocal, Bind: ByPeer, Confidence: Likely,
+		When:     silent,
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "this host's own packet filter may swallow the answers of {peer}",
+		Decide:  "nft list ruleset, or iptables -L INPUT -n -v",
+	}, {
+		// A link without neighbours: what is at its other end cannot be asked for.
+		Code: PathBlackhole, Kind: AtHop, Bind: ByPeer, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactPath, State: No, Values: []string{"silent"}, Local: true},
+			{Fact: FactNeighbor, State: NotChecked, Values: []string{"noarp"}},
+		},
+		Predicts: beyondPeer, Allows: []string{FactName, FactForwards},
+		Summary: "packets to {peer} vanish at the other end of {iface}",
+	}, {
+		Code: PathHostUnreachable, Kind: AtL2, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactPath, State: No, Values: []string{"silent"}},
+			{Fact: FactNeighbor, State: NotChecked, Values: []string{"peer_stale"}},
+			{Fact: FactServer, State: No, Absent: true},
+		},
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "{peer} has stopped answering, on {iface}'s own network",
+		Decide:  "arping -I {iface} {peer}",
+	}, {
+		Code: FWServerPolicyDrop, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactPath, State: No, Values: []string{"silent"}},
+			{Fact: FactNeighbor, State: NotChecked, Values: []string{"peer_stale"}},
+		},
+		Predicts: beyondPeer, Allows: []string{FactName},
+		Summary: "{peer} may be there and swallow everything that was sent to it",
+		Decide:  "arping -I {iface} {peer}",
+	}}
+}
+
+func portCauses() []Cause {
 	silent := Pattern{Fact: FactAnswers, State: No, Values: []string{"silent"}}
 	behindHop := silent
 	behindHop.Remote = true
@@ -218,7 +321,7 @@ func serviceCauses() []Cause {
 	return []Cause{{
 		Code: FWRejectRST, Kind: AtHop, Place: PlaceAt, Bind: ByPeer | ByPort, Confidence: Confirmed,
 		When:    []Pattern{{Fact: FactReset, State: No}},
-		Allows:  []string{FactOpen},
+		Allows:  []string{FactOpen, FactAnswers, FactSend},
 		Summary: "a firewall at {at} resets connections to {subject}; the host itself is farther away",
 	}, {
 		// On the same network no hop stands between: silence is the host's own.
@@ -256,17 +359,27 @@ func serviceCauses() []Cause {
 		Summary:  "the packet filter of {peer} itself swallows packets to port {port}",
 		Decide:   "on {peer}: nft list ruleset, or iptables -L INPUT -n -v",
 	}, {
+		Code: FWPathDrop, Kind: AtHop, Bind: ByPeer | ByPort, Confidence: Likely,
+		When: []Pattern{
+			{Fact: FactAnswers, State: No, Values: []string{"silent"}, Local: true}, alive, {Fact: FactForwards, State: Yes},
+		},
+		Predicts: []string{FactOpen},
+		Summary:  "a firewall on the way may swallow packets to port {port} of {peer}; no router answers that would show where",
+		Decide:   "on each router: nft list ruleset, or iptables -L FORWARD -n -v",
+	}}
+}
+
+func serviceCauses() []Cause {
+	return []Cause{{
 		Code: SvcBoundElsewhere, Kind: AtLocal, Bind: ByPeer | ByPort, Confidence: Confirmed,
 		When:     []Pattern{{Fact: FactListening, State: No, Values: []string{"elsewhere"}}},
 		Predicts: []string{FactOpen},
 		Summary:  "the service of port {port} listens on another address of this host: {detail}",
 	}, {
 		Code: SvcNotListening, Kind: AtLocal, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Confirmed,
-		When: []Pattern{
-			{Fact: FactListening, State: No, Values: []string{"none"}},
-			{Fact: FactOpen, State: No, Values: []string{"reset"}},
-		},
-		Summary: "nothing listens on port {port} of this host",
+		When:     []Pattern{{Fact: FactListening, State: No, Values: []string{"none"}}},
+		Predicts: []string{FactOpen},
+		Summary:  "nothing listens on port {port} of this host",
 	}, {
 		Code: SvcNotListening, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Confirmed,
 		When: []Pattern{
@@ -286,20 +399,4 @@ func serviceCauses() []Cause {
 		Summary: "a packet filter on {peer}, or right before it, may reset port {port} as if nothing listened",
 		Decide:  "on {peer}: ss -lnt sport = :{port}",
 	}}
-}
-
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return "the first hop"
-	}
-	return a.String()
-}
-
-func portText(p uint16) string { return strconv.Itoa(int(p)) }
-
-func familyText(f int) string {
-	if f == 0 {
-		return "IP"
-	}
-	return "IPv" + strconv.Itoa(f)
 }

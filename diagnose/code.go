@@ -17,6 +17,7 @@ const (
 	RouteLocalBlackhole Code = "route.local_blackhole" // this host's own table refuses the destination
 	RoutePolicyRule     Code = "route.policy_rule"     // a policy rule of this host refuses it
 	FWLocalEgress       Code = "fw.local_egress"       // this host's own packet filter stops it going out
+	FWLocalIngress      Code = "fw.local_ingress"      // this host's own packet filter stops what comes in
 	GWUnresolved        Code = "gw.unresolved"         // nobody answers ARP or NDP for the gateway
 	GWNotForwarding     Code = "gw.not_forwarding"     // the gateway is there but passes nothing on
 
@@ -75,19 +76,43 @@ func (k *LocationKind) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// Severity tells what a cause does to the goal of the run.
+type Severity uint8
+
+// The severities.
+const (
+	NoSeverity Severity = iota
+	Degraded            // it works, but slowly or only for now
+	Broken              // it does not work
+)
+
+var severityNames = []string{"", "degraded", "broken"}
+
+// String returns "degraded" or "broken".
+func (s Severity) String() string { return enum.String(severityNames, "severity", s) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *Severity) UnmarshalText(b []byte) (err error) {
+	*s, err = enum.Parse[Severity](severityNames, "severity", b)
+	return err
+}
+
 // Confidence tells how much a cause rests on.
 type Confidence uint8
 
 // The degrees of confidence.
 const (
 	Unsure    Confidence = iota
-	Confirmed            // the facts allow nothing else
 	Likely               // the facts also allow what Report.Ambiguous lists, or rest on inference
+	Confirmed            // the facts allow nothing else
 )
 
-var confidenceNames = []string{"", "confirmed", "likely"}
+var confidenceNames = []string{"", "likely", "confirmed"}
 
-// String returns "confirmed" or "likely".
+// String returns "likely" or "confirmed".
 func (c Confidence) String() string { return enum.String(confidenceNames, "confidence", c) }
 
 // MarshalText implements [encoding.TextMarshaler].

@@ -51,7 +51,7 @@ type (
 	}
 	// RouteLookuper decides as the kernel would; see [route.Lookup].
 	RouteLookuper interface {
-		Lookup(ctx context.Context, dst netip.Addr) (route.Decision, error)
+		Lookup(ctx context.Context, dst netip.Addr, o *route.LookupOptions) (route.Decision, error)
 	}
 	// RouteLister lists the routes of every table; see [route.List].
 	RouteLister interface {
@@ -143,10 +143,13 @@ type Report struct {
 	Verdict   Verdict   `json:"verdict"`
 	Causes    []Finding `json:"causes"`    // all root causes, the most basic first
 	Ambiguous []Finding `json:"ambiguous"` // what the same facts allow as well
-	Steps     []Step    `json:"steps"`     // the procedure, in its order
-	Facts     []Fact    `json:"facts"`
-	Remedies  []Remedy  `json:"remedies"`
-	Cost      Cost      `json:"cost"`
+	// Unexplained are anomalies that no known cause accounts for. A verdict
+	// beside them is not the whole story.
+	Unexplained []FactID `json:"unexplained,omitzero"`
+	Steps       []Step   `json:"steps"` // the procedure, in its order
+	Facts       []Fact   `json:"facts"`
+	Remedies    []Remedy `json:"remedies"`
+	Cost        Cost     `json:"cost"`
 }
 
 // Verdict is the report in one line. A healthy path has no code.
@@ -155,16 +158,19 @@ type Verdict struct {
 	Where      *Location  `json:"where,omitzero"`
 	Confidence Confidence `json:"confidence,omitzero"`
 	Summary    string     `json:"summary"`
+	// Reached says that the goal was seen: the port open, the host answering,
+	// or, without a target, everything that was to be checked in order. There
+	// may still be causes that degrade it.
+	Reached bool `json:"reached"`
 }
 
-// Healthy reports whether no cause was found and the target was reached (or,
-// without a target, nothing is wrong with this host).
-func (r Report) Healthy() bool { return r.Verdict.Code == "" && r.reached() }
+// Healthy reports whether the goal was reached and no cause was found.
+func (r Report) Healthy() bool { return r.Verdict.Code == "" && r.Verdict.Reached }
 
 // FactsOf returns the facts that a finding cites.
 func (r Report) FactsOf(c Finding) (facts []Fact) {
-	for _, ref := range c.Evidence {
-		if i := slices.IndexFunc(r.Facts, func(f Fact) bool { return refTo(f) == ref }); i >= 0 {
+	for _, id := range c.Evidence {
+		if i := slices.IndexFunc(r.Facts, func(f Fact) bool { return f.ID == id }); i >= 0 {
 			facts = append(facts, r.Facts[i])
 		}
 	}

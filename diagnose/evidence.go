@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/netsonde/netsonde/internal/icmperr"
 	"github.com/netsonde/netsonde/ping"
@@ -39,6 +40,9 @@ func (p peer) family() int {
 type evidence struct {
 	peer     peer
 	decision route.Decision
+	routeErr error           // why there is no decision
+	proven   bool            // something came through it, as a gateway
+	begun    time.Time       // when the run began: what was confirmed earlier proves nothing
 	self     bool            // the address is this host's own
 	iface    string          // where packets to it leave
 	gateway  netip.Addr      // invalid when the peer is on-link
@@ -47,6 +51,7 @@ type evidence struct {
 
 	connect    *portscan.Result  // TCP to the port
 	connectErr error             // why there is none
+	root       *resolve.Answer   // of a name server, to the question that every one can answer
 	answer     *resolve.Answer   // of a name server
 	echo       *ping.Result      // of the peer
 	gwEcho     *ping.Result      // of the gateway
@@ -86,6 +91,9 @@ func (e *evidence) nextHop() (hop netip.Addr, what string) {
 // hopAnswered reports whether the address itself sent us anything.
 func (e *evidence) hopAnswered(a netip.Addr) bool {
 	if e.gwEcho != nil && e.gwEcho.Outcome == ping.OutcomeReply && e.gwEcho.From == a {
+		return true
+	}
+	if e.proven && a == e.peer.addr || e.echo != nil && e.echo.Outcome == ping.OutcomeReply && e.echo.From == a {
 		return true
 	}
 	return e.hopOf(a) > 0
@@ -129,7 +137,7 @@ func (e *evidence) complete() string {
 	switch {
 	case e.connect != nil && e.connect.State == portscan.StateOpen:
 		return "accepts the connection"
-	case e.answer != nil && e.answer.Outcome.Replied():
+	case e.answer != nil && e.answer.Outcome.Replied(), e.root != nil && e.root.Outcome.Replied():
 		return "answers"
 	case e.echo != nil && e.echo.Outcome == ping.OutcomeReply:
 		return "answers ping in " + millis(e.echo.RTT)
@@ -233,8 +241,16 @@ func hopBefore(p *trace.Path) (netip.Addr, int) {
 
 // refusalWord maps the kinds of refusal to the words of the causes.
 func refusalWord(k icmperr.Kind) string {
-	if k.Prohibited() {
+	switch {
+	case k.Prohibited():
 		return "prohibited"
+	case k == icmperr.NetUnreachable, k == icmperr.HostUnreachable, k == icmperr.ProtoUnreachable, k == icmperr.PortUnreachable:
+		return k.String()
 	}
-	return k.String()
+	return "refused_otherwise"
+}
+
+// confirmed reports whether the neighbour has answered since the run began.
+func (e *evidence) confirmed(n *route.Neighbor) bool {
+	return n.State&route.NeighborReachable != 0 && n.Confirmed < time.Since(e.begun)
 }

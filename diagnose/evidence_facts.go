@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/netsonde/netsonde/internal/icmperr"
 	"github.com/netsonde/netsonde/ping"
@@ -22,7 +23,7 @@ func (e *evidence) facts() []Fact {
 	if !e.routed() {
 		return facts
 	}
-	facts = append(facts, e.sendFact())
+	facts = append(facts, e.sendFact(), e.receiveFact())
 	if !e.self {
 		facts = append(facts, e.neighborFact(), e.forwardFact(), e.gatewayEchoFact())
 	}
@@ -43,6 +44,10 @@ func (e *evidence) routeFact() Fact {
 	f := e.fact(FactRoute)
 	f.Command = "ip route get " + e.peer.addr.String()
 	f.Value = routeWord(e.decision)
+	if e.routeErr != nil {
+		f.Value, f.Why, f.Need = "", e.routeErr.Error(), needOf(e.routeErr)
+		return f
+	}
 	if !e.routed() {
 		f.State, f.Scope.Iface = No, ""
 		f.Detail = "this host has no route to " + f.Subject
@@ -74,7 +79,8 @@ func (e *evidence) sendFact() Fact {
 	case e.connect != nil && e.connect.Reason == portscan.ReasonLocalFilter:
 		reason = e.connect.Err
 	case e.connect != nil && e.connect.State == portscan.StateClosed && e.resetByUs():
-		reason = "the reset comes before the first hop"
+		f.Value = "reset"
+		reason = "a reset comes before the first hop, from this host's filter or the gateway's redirection"
 	case e.answer != nil && e.answer.Outcome == resolve.OutcomeLocalFirewall:
 		reason = e.answer.Err
 	case e.connect == nil && e.answer == nil && e.echo != nil && e.echo.Outcome == ping.OutcomeLocalError && e.complete() == "":
@@ -86,7 +92,10 @@ func (e *evidence) sendFact() Fact {
 		f.State = Yes
 		return f
 	}
-	f.State, f.Value = No, "filtered"
+	f.State = No
+	if f.Value == "" {
+		f.Value = "filtered"
+	}
 	f.Detail = "this host does not let packets to " + f.Subject + " out: " + reason
 	return f
 }
@@ -111,12 +120,41 @@ func (e *evidence) neighborFact() Fact {
 	case n.State&(route.NeighborFailed|route.NeighborIncomplete) != 0:
 		f.State, f.Detail = No, fmt.Sprintf("%s does not answer %s on %s", f.Subject, protocol, e.iface)
 	case n.State&route.NeighborNoARP != 0:
-		f.Why = "the link needs no " + protocol
-	case n.State&(route.NeighborReachable|route.NeighborPermanent) != 0 || e.hopAnswered(hop) || e.complete() != "":
+		f.Value, f.Why = "noarp", "the link needs no "+protocol
+	case e.hopAnswered(hop) || e.complete() != "" || e.confirmed(n):
 		f.State, f.Detail = Yes, fmt.Sprintf("%s answers %s on %s (%s)", f.Subject, protocol, e.iface, n.HardwareAddr)
+	case n.State&route.NeighborPermanent != 0:
+		f.Value, f.Why = what+"_stale", fmt.Sprintf("the hardware address of %s (%s) is set by hand, and nothing came back from it", f.Subject, n.HardwareAddr)
 	default:
-		f.Value, f.Why = "stale", fmt.Sprintf("the entry for %s is old, and nothing came back through it", f.Subject)
+		f.Value, f.Why = what+"_stale", fmt.Sprintf("%s answered %s earlier, and nothing has come back from it since", f.Subject, protocol)
 	}
+	return f
+}
+
+// silentBetween reports whether no router between two distances answers any
+// probe, so that their silence about a port says nothing.
+func silentBetween(p *trace.Path, from, to int) bool {
+	if p == nil {
+		return false
+	}
+	for _, h := range p.Hops {
+		if h.TTL > from && h.TTL < to {
+			if _, ok := h.Answered(); ok {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// receiveFact: what this host sends to itself and does not get is stopped here.
+func (e *evidence) receiveFact() Fact {
+	if !e.self || e.connect == nil || e.connect.State != portscan.StateFiltered || e.connect.ICMP != nil {
+		return Fact{}
+	}
+	f := e.fact(FactReceive)
+	f.Subject, f.State, f.Value, f.Command = e.peer.String(), No, "silent", "iptables -L INPUT -n -v"
+	f.Detail = "this host does not answer itself on " + f.Subject
 	return f
 }
 
@@ -218,8 +256,24 @@ func (e *evidence) acceptedFact() Fact {
 	default:
 		f.State, f.Value, f.At = No, refusalWord(r.Kind), r.From
 		f.Detail = fmt.Sprintf("%s says %s", r.From, strings.ReplaceAll(r.Kind.String(), "_", " "))
+		if r.Kind == icmperr.HostUnreachable && e.refusedAtOnce() {
+			f.Value, f.Detail = "host_unreachable_at_once", f.Detail+" at once, without looking for it"
+		}
 	}
 	return f
+}
+
+// refusedAtOnce reports whether the refusal came before a router can have
+// looked for the host by ARP or NDP, which takes it three seconds.
+func (e *evidence) refusedAtOnce() bool {
+	const looking = time.Second
+	switch {
+	case e.connect != nil:
+		return e.connect.RTT > 0 && e.connect.RTT < looking
+	case e.answer != nil && len(e.answer.Attempts) > 0:
+		return e.answer.Attempts[0].ICMP != nil && e.answer.Attempts[0].RTT < looking
+	}
+	return e.echo != nil && e.echo.RTT > 0 && e.echo.RTT < looking
 }
 
 func (e *evidence) pathFact() Fact {
@@ -240,6 +294,9 @@ func (e *evidence) pathFact() Fact {
 		f.State, f.Value, f.At = No, "silent", last
 		if !last.IsValid() && e.gateway.IsValid() && e.neighborFact().State == Yes {
 			f.At = e.gateway // at least the gateway is known to be there
+		}
+		if e.self {
+			f.Value = "silent_self"
 		}
 	}
 	if f.State == No && f.Detail == "" {
@@ -271,6 +328,9 @@ func (e *evidence) answerFact() Fact {
 	switch {
 	case c == nil || c.State == portscan.StateNotTested || c.State == portscan.StateUnknown:
 		f.Why = e.untried()
+	case c.State == portscan.StateClosed && e.resetFact().State == No:
+		f.State, f.Value, f.At = No, "reset_on_the_way", e.resetFact().At
+		f.Detail = e.resetFact().Detail
 	case c.State == portscan.StateOpen || c.State == portscan.StateClosed:
 		f.State = Yes
 	case c.ICMP != nil && !e.isOwn(c.ICMP.From) && c.ICMP.Kind != icmperr.TimeExceeded:
@@ -332,7 +392,10 @@ func (e *evidence) resetFact() Fact {
 	switch {
 	case !ok:
 		f.Why = "the trace to the port drew no reset"
-	case r.Origin == trace.ResetHop && r.Hop > 0:
+	case r.Origin == trace.ResetHop && r.Hop == 0:
+		f.State, f.At, f.Value = No, e.gateway, "first_hop"
+		f.Detail = "the reset comes before the first hop has used up a TTL"
+	case r.Origin == trace.ResetHop:
 		f.State, f.At = No, r.From
 		f.Detail = fmt.Sprintf("the reset comes from hop %d (%s), before the host", r.Hop, addrText(r.From))
 	case r.Origin == trace.ResetTarget:
@@ -351,6 +414,7 @@ func (e *evidence) beforeFact() Fact {
 	f := e.fact(FactBefore)
 	f.Subject, f.Neutral = e.peer.String(), true
 	f.Command = fmt.Sprintf("traceroute -n -T -p %d %s", e.peer.port, e.peer.addr)
+	f.Detail = "the trail to the port ends right before the host"
 	if e.answerFact().Value != "silent" || e.tcp == nil {
 		return Fact{}
 	}
@@ -363,11 +427,11 @@ func (e *evidence) beforeFact() Fact {
 	case distance == 0:
 		// A router that does not answer may hide the rest of the way, so the
 		// host stays a suspect until its distance is known.
-		f.State, f.Value = Yes, "distance_unknown"
-	case ttl == distance-1:
+		f.State, f.Value, f.Detail = Yes, "distance_unknown", "how far the host is could not be seen"
+	case ttl == distance-1 || silentBetween(e.udp, ttl, distance):
 		f.State = Yes
 	default:
-		f.State = No
+		f.State, f.Detail = No, "the trail to the port ends before the last router"
 	}
 	return f
 }

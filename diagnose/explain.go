@@ -28,6 +28,8 @@ type Cause struct {
 	Place Place
 	// Confidence is what the facts of When are worth by themselves.
 	Confidence Confidence
+	// Degrades marks a cause that makes things slow and does not stop them.
+	Degrades bool
 	// Summary is one line. {subject} {value} {at} {iface} {gateway} {peer}
 	// {port} {name} {family} {detail} stand for the first fact's own.
 	Summary string
@@ -41,10 +43,12 @@ type Pattern struct {
 	Fact   string
 	State  State
 	Values []string // any of them; none means any value
-	Absent bool     // no such fact may be there
-	Local  bool     // At is the host's own, that is, unset
-	Remote bool     // At is set and is not the peer
-	Peer   bool     // At is the peer
+	// NotValues are values that do not match.
+	NotValues []string
+	Absent    bool // no such fact may be there
+	Local     bool // At is the host's own, that is, unset
+	Remote    bool // At is set and is not the peer
+	Peer      bool // At is the peer
 }
 
 // Bind is a set of scope fields.
@@ -79,20 +83,16 @@ type Location struct {
 	Iface string       `json:"iface,omitzero"`
 }
 
-// FactRef points at a fact of the report.
-type FactRef struct {
-	Name    string `json:"name"`
-	Subject string `json:"subject"`
-}
-
 // Finding is a cause found in the facts.
 type Finding struct {
 	Code       Code       `json:"code"`
 	Where      *Location  `json:"where,omitzero"`
+	Severity   Severity   `json:"severity"`
 	Confidence Confidence `json:"confidence"`
 	Summary    string     `json:"summary"`
-	Evidence   []FactRef  `json:"evidence"`          // what speaks for it
-	Explains   []FactRef  `json:"explains,omitzero"` // consequences that it explains away
+	Evidence   []FactID   `json:"evidence"`          // what speaks for it
+	Explains   []FactID   `json:"explains,omitzero"` // consequences that it explains away
+	Rivals     Code       `json:"rivals,omitzero"`   // of an ambiguous one: the cause that it could be instead of
 	Decide     string     `json:"decide,omitzero"`   // what would tell it from its alternatives
 }
 
@@ -100,7 +100,7 @@ type Finding struct {
 type Explanation struct {
 	Causes      []Finding `json:"causes"`               // the root causes, most basic first
 	Ambiguous   []Finding `json:"ambiguous"`            // causes that the same facts allow as well
-	Unexplained []FactRef `json:"unexplained,omitzero"` // anomalies that no known cause predicts
+	Unexplained []FactID  `json:"unexplained,omitzero"` // anomalies that no known cause predicts
 }
 
 // hypothesis is a cause proposed for one place.
@@ -118,11 +118,12 @@ type hypothesis struct {
 // explanation, live, in a test or from a saved report. Causes whose
 // predictions a fact contradicts are out; among equals the more basic cause
 // (link before address before route …) is blamed and the others are listed as
-// ambiguous. With no causes given, [DefaultCauses] are used.
+// ambiguous. Causes that only slow things down come last. With no causes given, [DefaultCauses] are used.
 func Explain(facts []Fact, causes ...Cause) Explanation {
 	if len(causes) == 0 {
 		causes = DefaultCauses()
 	}
+	facts = identified(facts)
 	e := Explanation{Causes: []Finding{}, Ambiguous: []Finding{}}
 	anomalies := indexes(facts, Fact.Anomaly)
 	if len(anomalies) == 0 {
@@ -145,16 +146,25 @@ func Explain(facts []Fact, causes ...Cause) Explanation {
 		e.Causes = append(e.Causes, f)
 		for _, r := range rivals[h] {
 			f := r.finding(facts)
-			f.Confidence = Likely
+			f.Confidence, f.Rivals = Likely, h.cause.Code
 			e.Ambiguous = append(e.Ambiguous, f)
 		}
 	}
 	for _, i := range anomalies {
 		if !covered[i] {
-			e.Unexplained = append(e.Unexplained, refTo(facts[i]))
+			e.Unexplained = append(e.Unexplained, facts[i].ID)
 		}
 	}
 	return e
+}
+
+// identified returns the facts, each with its ID.
+func identified(facts []Fact) []Fact {
+	out := slices.Clone(facts)
+	for i := range out {
+		out[i].ID = out[i].id()
+	}
+	return out
 }
 
 // propose returns every hypothesis that the facts support and none contradicts.
@@ -252,8 +262,21 @@ func smallestCover(hyps []*hypothesis, total int) []*hypothesis {
 		best = append(best, next)
 		bestCovered = coverage(best)
 	}
-	slices.SortFunc(best, func(a, b *hypothesis) int { return cmp.Compare(a.rank, b.rank) })
+	slices.SortFunc(best, func(a, b *hypothesis) int {
+		return cmp.Or(boolCompare(a.cause.Degrades, b.cause.Degrades), cmp.Compare(a.rank, b.rank))
+	})
 	return best
+}
+
+// boolCompare puts false before true.
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 func bestNext(hyps, set []*hypothesis) *hypothesis {
@@ -309,16 +332,20 @@ func (h *hypothesis) finding(facts []Fact) Finding {
 	f := Finding{
 		Code:       h.cause.Code,
 		Where:      h.where(),
+		Severity:   Broken,
 		Confidence: h.cause.Confidence,
 		Summary:    fill(h.cause.Summary, h.first),
 		Decide:     fill(h.cause.Decide, h.first),
 	}
+	if h.cause.Degrades {
+		f.Severity = Degraded
+	}
 	for _, i := range h.evidence {
-		f.Evidence = append(f.Evidence, refTo(facts[i]))
+		f.Evidence = append(f.Evidence, facts[i].ID)
 	}
 	for _, i := range h.covers {
 		if !slices.Contains(h.evidence, i) {
-			f.Explains = append(f.Explains, refTo(facts[i]))
+			f.Explains = append(f.Explains, facts[i].ID)
 		}
 	}
 	return f
@@ -334,6 +361,9 @@ func (h *hypothesis) where() *Location {
 	case PlacePeer:
 		l.Addr = h.first.Scope.Peer
 	}
+	if h.cause.Place == PlacePeer && l.Kind == AtRemote && h.first.Scope.Role == RoleResolver {
+		l.Kind = AtResolver
+	}
 	if l.Kind == AtLocal || l.Kind == AtL2 {
 		l.Iface = h.first.Scope.Iface
 	}
@@ -344,7 +374,7 @@ func (p Pattern) matches(f Fact) bool {
 	switch {
 	case f.Name != p.Fact || f.State != p.State, p.State == No && f.Neutral:
 		return false
-	case len(p.Values) > 0 && !slices.Contains(p.Values, f.Value):
+	case len(p.Values) > 0 && !slices.Contains(p.Values, f.Value), slices.Contains(p.NotValues, f.Value):
 		return false
 	case p.Local && f.At.IsValid(), p.Peer && f.At != f.Scope.Peer,
 		p.Remote && (!f.At.IsValid() || f.At == f.Scope.Peer):
@@ -375,8 +405,6 @@ func (b Bind) of(s Scope) (out Scope) {
 	}
 	return out
 }
-
-func refTo(f Fact) FactRef { return FactRef{Name: f.Name, Subject: f.Subject} }
 
 func indexes(facts []Fact, keep func(Fact) bool) (idx []int) {
 	for i, f := range facts {

@@ -107,7 +107,7 @@ func TestExplain(t *testing.T) {
 		},
 		"packets vanish": {
 			facts: broken(lost...), want: []Code{PathBlackhole}, where: r2,
-			ambiguous: []Code{PathNoReturnRoute, ServerNoReturnRoute, FWServerPolicyDrop},
+			ambiguous: []Code{PathNoReturnRoute, ServerNoReturnRoute, FWServerPolicyDrop, FWLocalIngress},
 		},
 		"nothing listens": {
 			facts: broken(Fact{Name: FactOpen, State: No, Value: "reset"}, Fact{Name: FactReset, State: Yes}),
@@ -121,8 +121,8 @@ func TestExplain(t *testing.T) {
 			facts: append(broken(Fact{Name: FactOpen, State: No, Value: "reset"}, Fact{Name: FactReset, State: Yes}),
 				Fact{Name: FactServer, Subject: ns.String(), State: No, Value: "timeout", Scope: resolver},
 				Fact{Name: FactPath, Subject: ns.String(), State: Yes, Scope: resolver},
-				Fact{Name: FactName, Subject: "web1", State: Yes, Scope: Scope{Name: "web1"}}),
-			want: []Code{DNSFirstServerDead, SvcNotListening}, where: ns, ambiguous: []Code{FWServerReject},
+				Fact{Name: FactSomeServer, Subject: "any", State: Yes, Neutral: true}),
+			want: []Code{SvcNotListening, DNSFirstServerDead}, where: web, ambiguous: []Code{FWServerReject},
 		},
 		"an anomaly that no cause predicts": {facts: broken(Fact{Name: FactPath, State: No, Value: "strange"})},
 	} {
@@ -183,6 +183,7 @@ func TestCausesAreSound(t *testing.T) {
 		FactInterface, FactAdminUp, FactCarrier, FactAddress, FactDefault, FactRoute, FactSend, FactNeighbor,
 		FactForwards, FactGatewayRTT, FactEcho, FactPath, FactAccepted, FactLoopFree, FactAnswers, FactOpen,
 		FactBefore, FactReset, FactListening, FactConfigured, FactServer, FactRecursion, FactName, FactQualified,
+		FactReceive, FactSomeServer, FactExists,
 	}
 	for _, c := range DefaultCauses() {
 		if len(c.When) == 0 || c.When[0].Absent || c.When[0].State != No {

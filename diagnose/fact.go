@@ -93,6 +93,7 @@ func within[T comparable](a, b T) bool {
 // Fact is one statement about the network, phrased so that yes is the healthy
 // answer.
 type Fact struct {
+	ID      FactID     `json:"id"`      // what findings refer to it by; [Explain] fills in what is empty
 	Name    string     `json:"name"`    // what is said, such as "link.carrier"
 	Subject string     `json:"subject"` // about whom: "eth0", "192.0.2.7:80", "web1"
 	State   State      `json:"state"`
@@ -106,6 +107,22 @@ type Fact struct {
 	Why     string `json:"why,omitzero"`     // why it was not checked
 	Need    string `json:"need,omitzero"`    // the capability or sysctl that would allow it
 	Command string `json:"command,omitzero"` // the classic command that shows it
+}
+
+// FactID names one fact of a report: its name and subject, and where those are
+// not enough the family and the role of the peer.
+type FactID string
+
+// id is the identity of a fact: there is one statement about one thing.
+func (f Fact) id() FactID {
+	id := f.Name + " " + f.Subject
+	if f.Name == FactAddress {
+		id += " " + familyText(f.Scope.Family)
+	}
+	if f.Scope.Role != RoleNone {
+		id += " (" + f.Scope.Role.String() + ")"
+	}
+	return FactID(id)
 }
 
 // Anomaly reports whether the fact asks for an explanation.
@@ -131,12 +148,15 @@ const (
 	FactOpen       = "port.open"             // the port accepts connections
 	FactBefore     = "path.ends_before_peer" // neutral: the port's trail ends right before the host itself
 	FactReset      = "reset.from_peer"       // the reset came from the host itself
+	FactReceive    = "receive.allowed"       // this host lets in what is sent to its own address
 	FactListening  = "port.listening"        // a process of this host listens on the port
 	FactConfigured = "resolver.configured"
-	FactServer     = "resolver.answers"  // the name server answers at all
-	FactRecursion  = "resolver.recurses" // the name server resolves foreign names
-	FactName       = "name.resolves"
-	FactQualified  = "name.qualified"    // the name needs no suffix that nobody configured
-	FactHost       = "host.distribution" // neutral: which files and commands configure this host
-	FactListeners  = "host.listeners"    // neutral: who listens here
+	FactServer     = "resolver.answers"      // the name server answers at all
+	FactRecursion  = "resolver.recurses"     // the name server resolves foreign names
+	FactSomeServer = "resolver.some_answers" // at least one name server answers (neutral)
+	FactName       = "name.resolves"         // somebody answered for the name
+	FactExists     = "name.exists"           // … and it has an address
+	FactQualified  = "name.qualified"        // the name needs no suffix that nobody configured
+	FactHost       = "host.distribution"     // neutral: which files and commands configure this host
+	FactListeners  = "host.listeners"        // neutral: who listens here
 )

@@ -24,6 +24,7 @@ type fault struct {
 	code  diagnose.Code
 	where func(n *network) netip.Addr // nil: anywhere
 	also  []diagnose.Code             // must be among the ambiguous ones
+	and   []diagnose.Code             // further causes, beside code
 }
 
 func named(n *network) string { return n.named() }
@@ -166,7 +167,7 @@ func faults6() []fault {
 // unbroken to be healthy.
 func TestFaults(t *testing.T) {
 	for _, a := range arms {
-		for _, f := range slices.Concat(faults(), moreFaults(), faults6()) {
+		for _, f := range slices.Concat(faults(), moreFaults(), oddFaults(), faults6()) {
 			t.Run(f.id+", "+a.name, func(t *testing.T) {
 				t.Parallel()
 				f.check(t, a)
@@ -211,8 +212,9 @@ func (f fault) check(t *testing.T, a arm) {
 	if f.bites != nil {
 		f.bites(t, n)
 	}
-	if r.Verdict.Code != f.code || len(r.Causes) != 1 {
-		t.Fatalf("verdict %q, causes %v, want %q alone\n%s", r.Verdict.Code, codesOf(r.Causes), f.code, dump(r))
+	want := append([]diagnose.Code{f.code}, f.and...)
+	if r.Verdict.Code != f.code || !slices.Equal(codesOf(r.Causes), want) || len(r.Unexplained) > 0 {
+		t.Fatalf("verdict %q, causes %v, unexplained %v, want %q\n%s", r.Verdict.Code, codesOf(r.Causes), r.Unexplained, want, dump(r))
 	}
 	if f.where != nil && (r.Verdict.Where == nil || r.Verdict.Where.Addr != f.where(n)) {
 		t.Errorf("located at %v, want %v\n%s", r.Verdict.Where, f.where(n), dump(r))

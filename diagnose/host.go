@@ -3,9 +3,12 @@ package diagnose
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/netsonde/netsonde/ping"
 	"github.com/netsonde/netsonde/resolve"
+	"github.com/netsonde/netsonde/route"
 )
 
 // examineHost looks at this host itself: interfaces, addresses, gateways, name
@@ -24,11 +27,15 @@ func (g *gatherer) examineHost(ctx context.Context) []Fact {
 	}
 	var listen listening
 	wg.Go(func() { listen = g.listeners(ctx) })
-	servers := g.checkServers(ctx)
+	serverFacts, servers := g.checkServers(ctx)
 	wg.Wait()
-
+	for _, e := range gateways {
+		for _, s := range servers {
+			e.proven = e.proven || s.answers() && s.ev.gateway == e.peer.addr
+		}
+	}
 	facts := g.hostFacts(gateways)
-	facts = append(facts, servers...)
+	facts = append(facts, serverFacts...)
 	return append(facts, listenersFact(listen))
 }
 
@@ -36,7 +43,7 @@ func (g *gatherer) examineHost(ctx context.Context) []Fact {
 // is told but does not count: many do not.
 func (g *gatherer) knockGateway(ctx context.Context, e *evidence) {
 	e.echo, e.echoErr = g.echo(ctx, e.peer.addr, goalTimeout)
-	if e.echo == nil {
+	if e.echo == nil || e.echo.Outcome != ping.OutcomeReply {
 		e.udp = g.trace(ctx, g.tools.udpTracer, e.peer.addr)
 	}
 	g.findNeighbor(ctx, e)
@@ -45,8 +52,12 @@ func (g *gatherer) knockGateway(ctx context.Context, e *evidence) {
 func (g *gatherer) hostFacts(gateways []*evidence) []Fact {
 	families := g.configuredFamilies()
 	var used []string
-	for _, e := range gateways {
-		used = append(used, e.iface)
+	for _, r := range g.host.routes {
+		for _, h := range r.NextHops {
+			if r.Default() && r.Type == route.TypeUnicast {
+				used = append(used, h.Device)
+			}
+		}
 	}
 	stranded := len(gateways) == 0 && !slices.ContainsFunc(families, g.host.hasDefault)
 	wanted := g.host.wanted(g.opts.Interface, used, families, stranded)
@@ -56,9 +67,7 @@ func (g *gatherer) hostFacts(gateways []*evidence) []Fact {
 	}
 	for _, e := range gateways {
 		f := e.neighborFact()
-		if f.Value == "peer" {
-			f.Value = "gateway"
-		}
+		f.Value = strings.Replace(f.Value, "peer", "gateway", 1)
 		f.Scope = Scope{Iface: e.iface, Family: e.peer.family(), Gateway: e.peer.addr}
 		facts = append(facts, f)
 		if e.echo != nil {
@@ -75,10 +84,10 @@ func (e *evidence) asGateway() *evidence {
 
 // checkServers asks each configured name server for the root, which names no
 // third party.
-func (g *gatherer) checkServers(ctx context.Context) []Fact {
+func (g *gatherer) checkServers(ctx context.Context) ([]Fact, []*server) {
 	facts := []Fact{g.host.configuredFact()}
 	if facts[0].State != Yes {
-		return facts
+		return facts, nil
 	}
 	a := g.newAsking(ctx, ".")
 	for _, s := range a.servers {
@@ -93,8 +102,14 @@ func (g *gatherer) checkServers(ctx context.Context) []Fact {
 		}
 	}
 	a.settle(ctx)
+	facts = append(facts, someServerFact(a.servers))
 	for _, s := range a.servers {
 		facts = append(facts, s.facts()...)
+		if s.answer != nil && s.answer.Outcome.Replied() && s.answer.Outcome != resolve.OutcomeAnswer {
+			f := a.recursionFact(s.ap, "", *s.answer)
+			f.Value = "root"
+			facts = append(facts, f)
+		}
 	}
-	return facts
+	return facts, a.servers
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/netsonde/netsonde/link"
@@ -41,12 +42,23 @@ func (s *snapshot) own() (addrs []netip.Addr) {
 	return addrs
 }
 
+// named gives a link-local address the name of its interface as zone, where the
+// kernel has its index.
+func (s *snapshot) named(a netip.Addr) netip.Addr {
+	for _, l := range s.links {
+		if a.Zone() != "" && a.Zone() == strconv.Itoa(l.Index) {
+			return a.WithZone(l.Name)
+		}
+	}
+	return a
+}
+
 // gateways returns the default routes' gateways, each once.
 func (s *snapshot) gateways() (addrs []netip.Addr) {
 	for _, r := range s.routes {
 		for _, h := range r.NextHops {
-			if r.Default() && h.Gateway.IsValid() && !slices.Contains(addrs, h.Gateway) {
-				addrs = append(addrs, h.Gateway)
+			if gw := s.named(h.Gateway); r.Default() && gw.IsValid() && !slices.Contains(addrs, gw) {
+				addrs = append(addrs, gw)
 			}
 		}
 	}
@@ -94,6 +106,7 @@ func (s *snapshot) wanted(named string, used []string, families []int, stranded 
 		return unique(want)
 	}
 	var candidates []*link.Link
+	var suspects []string
 	works := false
 	for i := range s.links {
 		l := &s.links[i]
@@ -102,16 +115,20 @@ func (s *snapshot) wanted(named string, used []string, families []int, stranded 
 		}
 		candidates = append(candidates, l)
 		for _, family := range families {
-			up := l.AdminUp() && l.Carrier != link.CarrierOff
+			up := l.AdminUp() && l.Carrier != link.CarrierOff && !s.inward(l)
 			switch has := len(usable(l, family)) > 0; {
 			case has && up:
 				works = true
 			case has:
-				want = append(want, l.Name)
+				suspects = append(suspects, l.Name)
 			}
 		}
 	}
-	if len(want) == 0 && !works {
+	if works {
+		// What is down may be a spare; what works lacks the way itself.
+		return unique(want)
+	}
+	if want = append(want, suspects...); len(want) == 0 {
 		for _, l := range preferred(candidates) {
 			want = append(want, l.Name)
 		}
@@ -122,6 +139,14 @@ func (s *snapshot) wanted(named string, used []string, families []int, stranded 
 // idleBridge reports a bridge without a live port, as container engines keep
 // one: it is not how a host reaches anything.
 func idleBridge(l *link.Link) bool { return l.Kind == "bridge" && l.Carrier == link.CarrierOff }
+
+// inward reports a bridge that only containers and virtual machines of this
+// host are plugged into: that it works says nothing about the way out.
+func (s *snapshot) inward(l *link.Link) bool {
+	return l.Kind == "bridge" && !slices.ContainsFunc(s.links, func(p link.Link) bool {
+		return p.Master == l.Index && p.Kind != "veth" && p.Kind != "tun"
+	})
+}
 
 // preferred narrows suspects down: interfaces that are on and plugged in but
 // have no address are worth more than idle ones.

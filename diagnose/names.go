@@ -3,6 +3,7 @@ package diagnose
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -75,7 +76,7 @@ func (r nameResult) finish(ctx context.Context) (facts []Fact, servers []*eviden
 		return r.facts, nil
 	}
 	r.asking.settle(ctx)
-	facts = r.facts
+	facts = append(r.facts, someServerFact(r.asking.servers))
 	for _, s := range r.asking.servers {
 		if s.ev.answer == nil && s.ev.usable() {
 			continue // not asked: an earlier one answered
@@ -124,29 +125,61 @@ func (g *gatherer) newAsking(ctx context.Context, name string) *asking {
 // lookUp tries the candidates in order until one has an address.
 func (a *asking) lookUp(ctx context.Context) ([]netip.Addr, []Fact) {
 	var last resolve.Answer
+	as := a.name
 	for _, candidate := range resolve.SearchList(a.name, a.g.host.conf) {
 		ans, addrs := a.ask(ctx, candidate)
 		if len(addrs) > 0 {
-			return addrs, []Fact{a.nameFact(candidate, ans, addrs)}
+			return addrs, []Fact{a.resolvedFact(candidate, ans, addrs)}
 		}
 		if worse(ans.Outcome, last.Outcome) {
-			last = ans
+			last, as = ans, candidate
 		}
 		if !ans.Outcome.Replied() {
-			break // no server answers at all: further candidates would tell nothing more
+			break // no server answers: further candidates would tell nothing more
 		}
 	}
-	facts := []Fact{a.nameFact(a.name, last, nil)}
-	if !last.Outcome.Replied() || last.Outcome == resolve.OutcomeNoData {
+	if !last.Outcome.Replied() {
+		return nil, a.silenceFacts(as)
+	}
+	facts := []Fact{a.existsFact(as, last)}
+	if last.Outcome == resolve.OutcomeNoData {
 		return nil, facts
 	}
 	qualified := a.suffixFact(ctx, last.Server)
 	facts = append(facts, qualified...)
 	found := len(qualified) > 0 && qualified[0].State == No
 	if last.Outcome != resolve.OutcomeNXDomain && !found {
-		facts = append(facts, a.recursionFact(ctx, last))
+		facts = append(facts, a.recursionFact(last.Server, last.Outcome.String(), a.g.query(ctx, last.Server, ".", resolve.TypeNS)))
 	}
 	return nil, facts
+}
+
+// silenceFacts is about a name that drew no answer: from servers that answer
+// nothing, or from one that answers other questions.
+func (a *asking) silenceFacts(as string) []Fact {
+	for _, s := range a.servers {
+		s.mu.Lock()
+		answer := s.answer
+		s.mu.Unlock()
+		root := s.ev.root
+		if answer == nil || !answer.Outcome.Replied() && (root == nil || !root.Outcome.Replied()) {
+			continue
+		}
+		facts := []Fact{a.existsFact(as, resolve.Answer{Server: s.ap, Outcome: resolve.OutcomeTimeout})}
+		if root != nil {
+			facts = append(facts, a.recursionFact(s.ap, "no answer", *root))
+		}
+		return facts
+	}
+	f := a.fact(FactName, as)
+	f.State, f.Value, f.Detail = No, "no_answer", "no name server answered for "+f.Subject
+	switch {
+	case a.g.host.confErr != nil:
+		f.State, f.Value, f.Detail, f.Why = NotChecked, "", "", a.g.host.confErr.Error()
+	case !slices.ContainsFunc(a.servers, func(s *server) bool { return s.ev.usable() }):
+		f.Value, f.Detail = "no_way", "no name server can be reached to ask for "+f.Subject
+	}
+	return []Fact{f}
 }
 
 // worse orders what the candidates gave by what it says about the name: that
@@ -224,18 +257,21 @@ func (a *asking) ask(ctx context.Context, candidate string) (resolve.Answer, []n
 // resolve asks one server for both families. The answer returned is the one
 // that decides, with the addresses of both.
 func (s *server) resolve(ctx context.Context, g *gatherer, name string) resolve.Answer {
-	var a4, a6 resolve.Answer
+	var a6 resolve.Answer
 	var wg sync.WaitGroup
 	six, stop := context.WithCancel(ctx)
-	wg.Go(func() { a6 = g.query(six, s.ap, name, resolve.TypeAAAA) })
-	a4 = s.ask(ctx, g, name)
+	defer stop()
+	wg.Go(func() { a6 = g.query(six, s.ap, name, resolve.TypeAAAA); s.note(a6) })
+	a4 := s.ask(ctx, g, name)
 	if a4.Outcome == resolve.OutcomeAnswer {
 		// Addresses are there: the other family gets a moment, no more.
 		t := time.AfterFunc(200*time.Millisecond, stop)
 		defer t.Stop()
 	}
 	wg.Wait()
-	stop()
+	s.mu.Lock()
+	s.busy = false
+	s.mu.Unlock()
 	if a6.Outcome == resolve.OutcomeAnswer {
 		if a4.Outcome != resolve.OutcomeAnswer {
 			return a6
@@ -260,18 +296,27 @@ func recordsOf(from, to resolve.Answer) (records []resolve.Record) {
 // ask puts the A question, and examines the server meanwhile if it is silent.
 func (s *server) ask(ctx context.Context, g *gatherer, name string) resolve.Answer {
 	done := make(chan struct{})
+	probing, stop := context.WithCancel(ctx)
+	defer stop()
 	var wg sync.WaitGroup
-	wg.Go(func() { g.probeUnless(ctx, done, s.ev) })
+	wg.Go(func() { g.probeUnless(probing, done, s.ev) })
 	ans := g.query(ctx, s.ap, name, resolve.TypeA)
+	s.note(ans)
 	close(done)
+	if ans.Outcome.Replied() {
+		stop() // slow, but there
+	}
 	wg.Wait()
+	return ans
+}
+
+// note keeps the answer that tells most about the server: its first reply.
+func (s *server) note(ans resolve.Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy = false
-	if s.answer == nil || !s.answer.Outcome.Replied() {
+	if s.answer == nil || !s.answer.Outcome.Replied() && (ans.Outcome.Replied() || s.answer.ICMP == nil) {
 		s.answer = &ans
 	}
-	return ans
 }
 
 // take reserves a server for one question at a time: one that is still silent
@@ -303,35 +348,45 @@ func (a *asking) settle(ctx context.Context) {
 		s.mu.Lock()
 		s.ev.answer = s.answer
 		s.mu.Unlock()
-		if s.ev.answer != nil && !s.ev.answer.Outcome.Replied() {
+		if s.ev.answer != nil && !s.answers() {
 			a.g.findNeighbor(ctx, s.ev)
 		}
 	}
 }
 
-func (a *asking) nameFact(as string, ans resolve.Answer, addrs []netip.Addr) Fact {
-	f := Fact{
-		Name: FactName, Subject: a.name, State: No, Value: ans.Outcome.String(), Scope: Scope{Name: a.name},
-		At: ans.Server.Addr(), Command: "nslookup " + a.name,
+// fact begins a fact about the name as it was asked for.
+func (a *asking) fact(name, as string) Fact {
+	subject := strings.TrimSuffix(as, ".")
+	return Fact{Name: name, Subject: subject, Scope: Scope{Name: a.name}, Command: "nslookup " + subject}
+}
+
+func (a *asking) resolvedFact(as string, ans resolve.Answer, addrs []netip.Addr) Fact {
+	f := a.fact(FactName, a.name)
+	f.State, f.Value, f.At = Yes, "dns", ans.Server.Addr()
+	f.Detail = f.Subject + " is " + joinAddrs(addrs)
+	if full := strings.TrimSuffix(as, "."); !strings.EqualFold(full, f.Subject) {
+		f.Detail += " (as " + full + ")"
 	}
-	switch {
-	case len(addrs) > 0:
-		f.State, f.Value = Yes, "dns"
-		f.Detail = a.name + " is " + joinAddrs(addrs)
-		if !strings.EqualFold(strings.TrimSuffix(as, "."), strings.TrimSuffix(a.name, ".")) {
-			f.Detail += " (as " + as + ")"
-		}
-	case ans.Outcome.Replied():
-		f.Detail = f.At.String() + " answers " + rcodeWord(ans)
-		if ans.SOA != nil && ans.Outcome == resolve.OutcomeNXDomain {
-			f.Detail += ", and the zone's own servers vouch for it"
-		}
-		if len(ans.EDE) > 0 {
-			f.Detail += " (" + ans.EDE[0].String() + ")"
-		}
-	default:
-		f.At = netip.Addr{}
-		f.Detail = "no name server answered for " + a.name
+	return f
+}
+
+// existsFact is what a server said about a name that has no address.
+func (a *asking) existsFact(as string, ans resolve.Answer) Fact {
+	f := a.fact(FactExists, as)
+	f.State, f.Value, f.At = No, ans.Outcome.String(), ans.Server.Addr()
+	if !ans.Outcome.Replied() {
+		f.Value, f.Detail = "timeout_upstream", f.At.String()+" answers other questions, and none about "+f.Subject
+		return f
+	}
+	f.Detail = f.At.String() + " answers " + rcodeWord(ans)
+	if target := strings.TrimSuffix(ans.Canonical, "."); target != "" && !strings.EqualFold(target, f.Subject) {
+		f.Detail += ": it is an alias of " + target
+	}
+	if ans.SOA != nil && ans.Outcome == resolve.OutcomeNXDomain {
+		f.Detail += ", and the zone's own servers vouch for it"
+	}
+	if len(ans.EDE) > 0 {
+		f.Detail += " (" + ans.EDE[0].String() + ")"
 	}
 	return f
 }

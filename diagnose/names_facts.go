@@ -83,24 +83,40 @@ func reversible(own []netip.Addr) (out []netip.Addr) {
 	return out
 }
 
-// recursionFact asks a server that failed for the one name that every resolver
-// knows, the root.
-func (a *asking) recursionFact(ctx context.Context, failed resolve.Answer) Fact {
-	s := failed.Server.Addr()
+// recursionFact judges a server that failed for a name by what it answered for
+// the one name that every resolver knows, the root.
+func (a *asking) recursionFact(server netip.AddrPort, failed string, root resolve.Answer) Fact {
+	s := server.Addr()
 	f := Fact{
-		Name: FactRecursion, Subject: s.String(), State: Yes, Value: failed.Outcome.String(), At: s,
-		Scope:  Scope{Peer: s, Port: failed.Server.Port(), Role: RoleResolver},
+		Name: FactRecursion, Subject: s.String(), State: Yes, Value: failed, At: s,
+		Scope:  Scope{Peer: s, Port: server.Port(), Role: RoleResolver},
 		Detail: s.String() + " resolves other names", Command: "dig @" + s.String() + " . NS",
 	}
-	root := a.g.query(ctx, failed.Server, ".", resolve.TypeNS)
 	switch {
 	case root.Outcome == resolve.OutcomeAnswer:
 	case root.Outcome.Replied():
-		f.State, f.Detail = No, s.String()+" does not even resolve the root ("+rcodeWord(root)+")"
+		f.State, f.Value = No, "name_and_root"
+		f.Detail = "it does not even resolve the root (" + rcodeWord(root) + ")"
 	default:
 		f.State, f.Why, f.Detail = NotChecked, s.String()+" did not answer a second question", ""
 	}
 	return f
+}
+
+// someServerFact says whether any name server answers at all.
+func someServerFact(servers []*server) Fact {
+	f := Fact{Name: FactSomeServer, Subject: "any", State: No, Neutral: true, Command: "cat /etc/resolv.conf"}
+	for _, s := range servers {
+		if s.answers() {
+			f.State, f.Detail = Yes, "name server "+s.ap.Addr().String()+" answers"
+		}
+	}
+	return f
+}
+
+// answers reports whether the server has replied to anything.
+func (s *server) answers() bool {
+	return s.answer != nil && s.answer.Outcome.Replied() || s.ev.root != nil && s.ev.root.Outcome.Replied()
 }
 
 // facts states what is known about a name server.
@@ -115,6 +131,9 @@ func (s *server) facts() []Fact {
 	case ans.Outcome.Replied():
 		f.State, f.Value = Yes, ans.Outcome.String()
 		f.Detail = "name server " + f.Subject + " answers in " + millis(ans.RTT)
+	case s.answers():
+		f.State, f.Value = Yes, "other_questions"
+		f.Detail = "name server " + f.Subject + " answers other questions"
 	case ans.Outcome == resolve.OutcomeLocalFirewall:
 		f.State, f.Value, f.Detail = No, "filtered", "this host's own filter stops questions to "+f.Subject
 	case ans.Outcome.Local():

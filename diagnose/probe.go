@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"github.com/netsonde/netsonde/link"
 	"github.com/netsonde/netsonde/ping"
 	"github.com/netsonde/netsonde/portscan"
+	"github.com/netsonde/netsonde/resolve"
+	"github.com/netsonde/netsonde/route"
 	"github.com/netsonde/netsonde/trace"
 )
 
@@ -26,7 +29,9 @@ const (
 	// sideTimeout is how long a ping may take that only adds to the picture.
 	sideTimeout = time.Second
 	// maxTried bounds the addresses of a name that are tried.
-	maxTried = 4
+	maxTried = 8
+
+	protoTCP, protoUDP = 6, 17
 )
 
 // controlPorts are tried on the target itself when its own port is silent and
@@ -35,15 +40,26 @@ var controlPorts = []uint16{443, 80, 22}
 
 // evidenceFor starts the evidence about a peer: the kernel's decision.
 func (g *gatherer) evidenceFor(ctx context.Context, p peer) *evidence {
-	e := &evidence{peer: p, own: g.host.own()}
+	e := &evidence{peer: p, own: g.host.own(), begun: g.begun}
 	e.self = p.addr.IsLoopback() || slices.Contains(e.own, p.addr.WithZone(""))
-	d, err := g.tools.lookup.Lookup(ctx, p.addr)
+	o := &route.LookupOptions{DPort: p.port}
+	switch {
+	case p.role == RoleResolver:
+		o.Proto = protoUDP
+	case p.port != 0:
+		o.Proto = protoTCP
+	}
+	d, err := g.tools.lookup.Lookup(ctx, p.addr, o)
 	if err != nil {
+		e.routeErr = err
+		if errors.Is(context.Cause(ctx), errBudget) {
+			e.routeErr = errBudget
+		}
 		return e
 	}
 	e.decision = d
-	if hop := d.NextHop(); hop != p.addr {
-		e.gateway = hop
+	if hop := d.NextHop(); hop.WithZone("") != p.addr.WithZone("") {
+		e.gateway = g.host.named(hop)
 	}
 	e.iface = d.Route.Device
 	return e
@@ -174,7 +190,10 @@ func (e *evidence) goalReached() bool {
 
 // answered reports whether the goal was refused rather than met with silence.
 func (e *evidence) answered() bool {
-	return e.connect != nil && e.connect.State == portscan.StateClosed || e.mainICMP() != nil
+	if e.connect != nil { // the probes still write to everything else
+		return e.connect.State == portscan.StateClosed || e.connect.ICMP != nil
+	}
+	return e.peer.port == 0 && e.echo != nil && e.echo.ICMP != nil
 }
 
 // probe sends what tells why the goal is not reached: where the packets for it
@@ -185,6 +204,12 @@ func (g *gatherer) probe(ctx context.Context, e *evidence) {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	if e.peer.role == RoleResolver {
+		wg.Go(func() {
+			root := g.query(ctx, netip.AddrPortFrom(e.peer.addr, e.peer.port), ".", resolve.TypeNS)
+			e.root = &root
+		})
+	}
 	wg.Go(func() { e.udp = g.trace(ctx, g.tools.udpTracer, e.peer.addr) })
 	if e.gateway.IsValid() {
 		wg.Go(func() { e.gwEcho, _ = g.echo(ctx, e.gateway, sideTimeout) })

@@ -8,7 +8,8 @@ import (
 // Remedy is one thing to do about a cause.
 type Remedy struct {
 	For       Code         `json:"for"`
-	Where     LocationKind `json:"where"` // on which machine
+	Finding   int          `json:"finding"` // index into Report.Causes
+	Where     LocationKind `json:"where"`   // on which machine
 	Text      string       `json:"text"`
 	Command   string       `json:"command,omitzero"` // to type there; {…} is for the reader to fill in
 	NeedsRoot bool         `json:"needs_root,omitzero"`
@@ -49,6 +50,7 @@ var remedies = map[Code][]remedy{
 	RouteLocalBlackhole: {{AtLocal, "find who set the route, and remove it if it is not meant", "ip route get {peer}; ip route del {prefix}", true}},
 	RoutePolicyRule:     {{AtLocal, "find the rule, and remove it if it is not meant", "ip rule; ip rule del pref {priority}", true}},
 	FWLocalEgress:       {{AtLocal, "find the output rule that stops it", "nft list ruleset; iptables -L OUTPUT -n -v", true}},
+	FWLocalIngress:      {{AtLocal, "find the input rule that stops it", "nft list ruleset; iptables -L INPUT -n -v", true}},
 	GWUnresolved: {
 		{AtLocal, "check the gateway's address in {file}", "ip route; ip neigh", false},
 		{AtHop, "check that the gateway is on and in the same VLAN", "", false},
@@ -67,12 +69,12 @@ var remedies = map[Code][]remedy{
 	DNSNoData:            {{AtResolver, "add an address record to the zone", "dig {name} ANY", false}},
 	DNSRecursionBroken:   {{AtResolver, "allow recursion for this host on {peer}, or repair its forwarders", "dig @{peer} . NS", false}},
 	DNSAuthBroken:        {{AtResolver, "repair the zone's own name servers", "dig +trace {name}", false}},
-	PathLoop:             {{AtHop, "correct the routes to {peer} on both routers ({value})", "ip route get {peer}", true}},
+	PathLoop:             {{AtHop, "correct the routes to {peer} on each of these routers ({value})", "ip route get {peer}", true}},
 	PathNetUnreachable:   {{AtHop, "on {at}: add the missing route", "ip route get {peer}", true}},
 	PathHostUnreachable:  {{AtRemote, "switch {peer} on, check its cable, address and prefix", "ip -br addr", false}},
 	PathProtoUnreachable: {{AtRemote, "check what {peer} is: it speaks IP, but not this protocol", "", false}},
 	PathAdminProhibited:  {{AtHop, "on {at}: allow the traffic", "nft list ruleset; ip route get {peer}", true}},
-	PathBlackhole:        {{AtHop, "on the router behind {at}: look for a blackhole route or a filter", "ip route get {peer}; nft list ruleset", true}},
+	PathBlackhole:        {{AtHop, "on {at} and the router behind it: look for a blackhole route or a filter", "ip route get {peer}; nft list ruleset", true}},
 	FWRejectRST:          {{AtHop, "on {at}: allow port {port}", "nft list ruleset; iptables -L FORWARD -n -v", true}},
 	FWPathReject:         {{AtHop, "on {at}: allow port {port}", "nft list ruleset; iptables -L FORWARD -n -v", true}},
 	FWPathDrop: {
@@ -95,14 +97,14 @@ func remediesFor(causes []Finding, facts []Fact) []Remedy {
 		}
 	}
 	out := []Remedy{}
-	for _, c := range causes {
+	for i, c := range causes {
 		f := firstFact(c, facts)
 		expand := func(s string) string {
 			s = strings.NewReplacer("{file}", m.file, "{up}", m.up, "{dns}", m.dns).Replace(s)
 			return fill(s, f)
 		}
 		for _, r := range remedies[c.Code] {
-			out = append(out, Remedy{For: c.Code, Where: r.where, Text: expand(r.text), Command: expand(r.command), NeedsRoot: r.root})
+			out = append(out, Remedy{For: c.Code, Finding: i, Where: r.where, Text: expand(r.text), Command: expand(r.command), NeedsRoot: r.root})
 		}
 	}
 	return out
@@ -110,7 +112,7 @@ func remediesFor(causes []Finding, facts []Fact) []Remedy {
 
 func firstFact(c Finding, facts []Fact) Fact {
 	for _, f := range facts {
-		if len(c.Evidence) > 0 && refTo(f) == c.Evidence[0] {
+		if len(c.Evidence) > 0 && f.ID == c.Evidence[0] {
 			return f
 		}
 	}

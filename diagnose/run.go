@@ -3,6 +3,7 @@ package diagnose
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -51,6 +52,9 @@ func run(ctx context.Context, target Target, opts *Options) (Report, error) {
 	if n := g.opts.Interface; n != "" && g.host.link(n) == nil {
 		return Report{}, operr.New("diagnose: interface", n, os.ErrNotExist)
 	}
+	if err := g.checkUnicast(ctx); err != nil {
+		return Report{}, operr.New("diagnose: target", target, err)
+	}
 	var facts []Fact
 	if target.Local() {
 		facts = g.examineHost(ctx)
@@ -58,6 +62,18 @@ func run(ctx context.Context, target Target, opts *Options) (Report, error) {
 		facts = g.examineTarget(ctx)
 	}
 	return g.report(facts), nil
+}
+
+// checkUnicast refuses addresses that are no host's.
+func (g *gatherer) checkUnicast(ctx context.Context) error {
+	if !g.target.Addr.IsValid() {
+		return nil
+	}
+	d, err := g.tools.lookup.Lookup(ctx, g.target.Addr, nil)
+	if err == nil && (d.Route.Type == route.TypeBroadcast || d.Route.Type == route.TypeMulticast || d.Route.Type == route.TypeAnycast && g.target.Addr.Is4()) {
+		return fmt.Errorf("a %s address is no single host's", d.Route.Type)
+	}
+	return nil
 }
 
 // errBudget marks what was not checked for want of time.
@@ -153,43 +169,52 @@ func (g *gatherer) configuredFamilies() (families []int) {
 
 // report explains the facts and puts everything together.
 func (g *gatherer) report(facts []Fact) Report {
-	facts = dedupe(facts)
+	facts = identified(dedupe(facts))
 	x := Explain(facts, g.opts.Causes...)
 	r := Report{
-		Version: Version, Target: g.target, Causes: x.Causes, Ambiguous: x.Ambiguous, Facts: facts,
+		Version: Version, Target: g.target, Facts: facts,
+		Causes: x.Causes, Ambiguous: x.Ambiguous, Unexplained: x.Unexplained,
 		Steps:    stepsFor(g.target, facts),
 		Remedies: remediesFor(x.Causes, facts),
 		Cost:     Cost{Packets: g.packets, Wall: time.Since(g.begun)},
 	}
-	r.Verdict = r.verdict(x)
+	r.Verdict = r.verdict()
 	for _, s := range r.Steps {
 		g.tell(s)
 	}
 	return r
 }
 
-func (r Report) verdict(x Explanation) Verdict {
+func (r Report) verdict() Verdict {
+	v := Verdict{Reached: r.reached()}
 	switch {
-	case len(x.Causes) > 0:
-		c := x.Causes[0]
-		return Verdict{Code: c.Code, Where: c.Where, Confidence: c.Confidence, Summary: c.Summary}
-	case r.reached() && r.Target.Local():
-		return Verdict{Summary: "nothing is wrong with this host's network"}
-	case r.reached():
-		return Verdict{Summary: r.Target.String() + " is reachable"}
-	case len(x.Unexplained) > 0:
-		return Verdict{Summary: r.Target.String() + " is not reached, and the facts fit no known cause"}
+	case len(r.Causes) > 0:
+		c := r.Causes[0]
+		v.Code, v.Where, v.Confidence, v.Summary = c.Code, c.Where, c.Confidence, c.Summary
+		if v.Reached && c.Severity == Degraded {
+			v.Summary = r.Target.String() + " is reachable, but: " + v.Summary
+		}
+	case v.Reached && r.Target.Local():
+		v.Summary = "nothing is wrong with this host's network"
+	case v.Reached:
+		v.Summary = r.Target.String() + " is reachable"
+	case len(r.Unexplained) > 0:
+		v.Summary = "something is wrong that fits no known cause: " + joinIDs(r.Unexplained)
+	case r.Target.Local():
+		v.Summary = "nothing wrong was found, but not everything could be checked"
+	default:
+		v.Summary = "not enough could be checked to say whether " + r.Target.String() + " is reachable"
 	}
-	return Verdict{Summary: "not enough could be checked to say whether " + r.Target.String() + " is reachable"}
+	return v
 }
 
-// dedupe keeps one fact for each name, subject and peer; the first one that was
-// checked wins, and an anomaly wins over a neutral statement.
+// dedupe keeps one fact of each identity; the first one that was checked wins,
+// and an anomaly wins over a neutral statement.
 func dedupe(facts []Fact) []Fact {
 	var out []Fact
 	for _, f := range facts {
 		i := slices.IndexFunc(out, func(o Fact) bool {
-			return o.Name == f.Name && o.Subject == f.Subject && o.Scope.Family == f.Scope.Family && o.Scope.Peer == f.Scope.Peer
+			return o.id() == f.id()
 		})
 		switch {
 		case i < 0:

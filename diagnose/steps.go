@@ -29,7 +29,7 @@ var procedure = []step{
 	{"address", "Has it an address?", []string{FactAddress}, true, true, "ip -br addr"},
 	{"route", "Is there a route?", []string{FactRoute, FactDefault, FactSend}, true, true, "ip route"},
 	{"gateway", "Does the next hop answer?", []string{FactNeighbor, FactForwards}, true, true, "ip neigh"},
-	{"name", "Does DNS work?", []string{FactConfigured, FactServer, FactRecursion, FactQualified, FactName}, true, true, "cat /etc/resolv.conf"},
+	{"name", "Does DNS work?", []string{FactConfigured, FactServer, FactRecursion, FactQualified, FactExists, FactName}, true, true, "cat /etc/resolv.conf"},
 	{"path", "Do packets get there?", []string{FactLoopFree, FactAccepted, FactPath}, false, true, "traceroute -n"},
 	{"port", "Does the port answer?", []string{FactAnswers, FactReset, FactListening, FactOpen}, false, true, "telnet"},
 	{"listeners", "Who listens here?", []string{FactListeners}, true, false, "ss -lntup"},
@@ -58,7 +58,7 @@ func (p step) appliesTo(t Target) bool {
 }
 
 func (p step) from(facts []Fact) Step {
-	s := Step{ID: p.id, Title: p.title, Command: p.command, Why: "an earlier step decided it"}
+	s := Step{ID: p.id, Title: p.title, Command: p.command, Why: "what was found elsewhere decided it"}
 	var good, bad, open []Fact
 	for _, name := range p.facts {
 		for _, f := range facts {
@@ -106,12 +106,12 @@ func details(facts []Fact, most int) string {
 }
 
 // reached reports whether the goal of the run was seen: the port open, the
-// host answering, or, for this host, nothing wrong.
+// host answering, or, for this host, the whole procedure in order.
 func (r Report) reached() bool {
 	goal := FactOpen
 	switch {
 	case r.Target.Local():
-		return !slices.ContainsFunc(r.Facts, Fact.Anomaly)
+		return !slices.ContainsFunc(r.Steps, func(s Step) bool { return s.State != Yes })
 	case r.Target.Port == 0:
 		goal = FactPath
 	}

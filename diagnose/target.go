@@ -58,8 +58,15 @@ func parseTarget(s string) (Target, error) {
 	if scheme, _, ok := strings.Cut(s, "://"); ok {
 		return parseURL(scheme, s)
 	}
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return Target{Host: a.String(), Addr: a.Unmap()}, nil
+	bare := s
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		bare, ok = strings.CutSuffix(inner, "]")
+		if !ok {
+			bare = ""
+		}
+	}
+	if a, err := netip.ParseAddr(bare); err == nil {
+		return newTarget(a.String(), "", false)
 	}
 	host, port, hasPort := s, "", false
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
@@ -103,9 +110,23 @@ func newTarget(host, port string, hasPort bool) (Target, error) {
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		t.Addr = a.Unmap()
-		return t, nil
+		t.Host = t.Addr.String()
+		return t, checkAddr(t.Addr)
 	}
 	return t, checkName(host)
+}
+
+// checkAddr refuses addresses that are no host's.
+func checkAddr(a netip.Addr) error {
+	switch {
+	case a.IsUnspecified():
+		return errors.New("the unspecified address is no host's; this host is 127.0.0.1 or ::1")
+	case a.IsMulticast():
+		return errors.New("a multicast address is no single host's")
+	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return errors.New("a broadcast address is no single host's")
+	}
+	return nil
 }
 
 // checkName refuses what no resolver could be asked (RFC 1035 2.3.4, RFC 1123

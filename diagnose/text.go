@@ -3,12 +3,21 @@ package diagnose
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/netsonde/netsonde/internal/operr"
 	"github.com/netsonde/netsonde/route"
 )
+
+func joinIDs(ids []FactID) string {
+	var parts []string
+	for _, id := range ids {
+		parts = append(parts, string(id))
+	}
+	return strings.Join(parts, ", ")
+}
 
 // millis prints a round trip as ping does.
 func millis(d time.Duration) string {
@@ -54,4 +63,20 @@ func routeWord(d route.Decision) string {
 		return "rule_" + d.Outcome.String()
 	}
 	return d.Outcome.String()
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "the first hop"
+	}
+	return a.String()
+}
+
+func portText(p uint16) string { return strconv.Itoa(int(p)) }
+
+func familyText(f int) string {
+	if f == 0 {
+		return "IP"
+	}
+	return "IPv" + strconv.Itoa(f)
 }

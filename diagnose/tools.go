@@ -49,7 +49,8 @@ func newTools(o Options) (*tools, error) {
 	t.neighbors = or[NeighborLister](t.neighbors, k)
 	t.sockets = or[SocketLister](t.sockets, k)
 	t.resolver = or[Resolver](t.resolver, &resolve.Client{
-		Timeout: goalTimeout, Device: o.Interface, Mark: o.Mark, NetNS: netns,
+		// One datagram may be lost; three hardly are.
+		Timeout: goalTimeout / 3, Attempts: 3, Device: o.Interface, Mark: o.Mark, NetNS: netns,
 	})
 	t.scanner = or[Scanner](t.scanner, portscan.Connect{Options: portscan.Options{
 		Timeout: goalTimeout, Device: o.Interface, Mark: o.Mark, NetNS: netns,
@@ -112,8 +113,13 @@ type kernel struct {
 }
 
 // Lookup decides as the kernel would, with the options of the run.
-func (k kernel) Lookup(ctx context.Context, dst netip.Addr) (route.Decision, error) {
-	return route.Lookup(ctx, dst, &route.LookupOptions{NetNS: k.netns, Mark: k.options.Mark, Device: k.options.Interface})
+func (k kernel) Lookup(ctx context.Context, dst netip.Addr, o *route.LookupOptions) (route.Decision, error) {
+	mine := route.LookupOptions{}
+	if o != nil {
+		mine = *o
+	}
+	mine.NetNS, mine.Mark, mine.Device = k.netns, k.options.Mark, k.options.Interface
+	return route.Lookup(ctx, dst, &mine)
 }
 
 // Routes lists every table.

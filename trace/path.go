@@ -86,7 +86,8 @@ func (p Path) Unreachable() (ttl int, refusal *ICMPError) {
 
 // Loop returns the addresses between which packets go round, in their order
 // along the path; nil when there is no loop. A silent hop of the loop is the
-// zero Addr. A single address at many TTLs is not a loop but usually address
+// zero Addr: one address at every second TTL, with silence between, is a loop
+// too. A single address at many TTLs is not a loop but usually address
 // translation.
 func (p Path) Loop() []netip.Addr {
 	seq := make([]netip.Addr, len(p.Hops))
@@ -120,7 +121,7 @@ func loop(seq []netip.Addr) []netip.Addr {
 				again++
 			}
 		}
-		if t := turn(seq[start:], period); again > period && differ(t) {
+		if t := turn(seq[start:], period); again > period && (differ(t) || silent(t)) {
 			return t
 		}
 	}
@@ -137,6 +138,11 @@ func turn(seq []netip.Addr, period int) []netip.Addr {
 		}
 	}
 	return t
+}
+
+// silent reports whether a hop of a turn never answered.
+func silent(turn []netip.Addr) bool {
+	return slices.ContainsFunc(turn, func(a netip.Addr) bool { return !a.IsValid() })
 }
 
 // differ reports whether a sequence has two different valid addresses.

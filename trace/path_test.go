@@ -51,8 +51,10 @@ func TestLoop(t *testing.T) {
 		"xyzabcabca": "abc",
 		"abcabca":    "abc",
 		"wabcabcabc": "abc",
-		"aaaaaaaa":   "", // address translation
-		"a.a.a.a.a":  "",
+		"aaaaaaaa":   "",   // address translation
+		"a.a.a":      "",   // might be rate limits
+		"a.a.a.a":    "a.", // the other router of the loop is silent
+		"a.a.a.a.a":  "a.",
 		"xab.bab.b":  "ba",
 		".babab":     "ab",
 		"abababc":    "", // it went on

@@ -60,12 +60,12 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if *asJSON {
 		err = cli.PrintJSON(stdout, report)
 	} else {
-		err = printReport(stdout, report, namesOf(ctx, report, *numeric))
+		err = printReport(stdout, report, namesOf(ctx, report, *numeric, *budget))
 	}
 	if err != nil {
 		return t.Fail(err)
 	}
-	if report.Healthy() {
+	if report.Verdict.Reached {
 		return cli.Yes
 	}
 	return cli.No

@@ -13,16 +13,17 @@ import (
 
 // namesOf looks up the names of the places that the verdict is about, all at
 // once and with little patience: a name never holds the verdict up.
-func namesOf(ctx context.Context, r diagnose.Report, numeric bool) map[string]string {
+func namesOf(ctx context.Context, r diagnose.Report, numeric bool, budget time.Duration) map[string]string {
 	names := map[string]string{}
-	if numeric || r.Verdict.Where == nil || !r.Verdict.Where.Addr.IsValid() {
+	patience := min(500*time.Millisecond, budget-r.Cost.Wall)
+	if numeric || patience <= 0 || r.Verdict.Where == nil || !r.Verdict.Where.Addr.IsValid() || r.Verdict.Where.Kind == diagnose.AtResolver {
 		return names
 	}
 	conf, err := resolve.ReadConfig("/etc/resolv.conf")
 	if err != nil || conf.NoServer || r.ResolverBroken() {
 		return names
 	}
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	a := r.Verdict.Where.Addr
 	ans, err := (&resolve.Client{}).Query(ctx, conf.Servers[0], resolve.Question{Name: resolve.ReverseName(a), Type: resolve.TypePTR})

@@ -55,40 +55,53 @@ func (p *page) step(s diagnose.Step) {
 func (p *page) verdict(r diagnose.Report, names map[string]string) {
 	fmt.Fprintln(p)
 	v := r.Verdict
-	if v.Code == "" {
+	if v.Code == "" || v.Reached {
 		mark := p.paint.Green("✓")
-		if !r.Healthy() {
+		if !v.Reached {
 			mark = p.paint.Yellow("?")
 		}
 		fmt.Fprintf(p, "%s ", mark)
 		p.wrapFrom(2, 2, v.Summary)
-		return
 	}
 	for i, c := range r.Causes {
-		if i > 0 {
+		if i > 0 || v.Reached {
 			fmt.Fprintln(p)
 		}
-		p.cause(r, c, names)
-	}
-	for _, a := range r.Ambiguous {
-		p.labelled("or", fmt.Sprintf("%s: %s", a.Code, a.Summary))
-		if a.Decide != "" {
-			p.labelled("", "to decide, "+a.Decide)
+		p.cause(r, i, names)
+		for _, a := range r.Ambiguous {
+			if a.Rivals == c.Code {
+				p.labelled("or", fmt.Sprintf("%s: %s", a.Code, a.Summary))
+				p.labelled("", decide(a))
+			}
 		}
+	}
+	if len(r.Causes) > 0 && len(r.Unexplained) > 0 {
+		p.labelled("and", fmt.Sprintf("what fits no known cause: %v", r.Unexplained))
 	}
 }
 
-func (p *page) cause(r diagnose.Report, c diagnose.Finding, names map[string]string) {
-	fmt.Fprintf(p, "%s %s %s, %s\n", p.paint.Red("✗"), p.paint.Bold(string(c.Code)), place(c.Where, names), c.Confidence)
+func decide(f diagnose.Finding) string {
+	if f.Decide == "" {
+		return ""
+	}
+	return "to decide, " + f.Decide
+}
+
+func (p *page) cause(r diagnose.Report, i int, names map[string]string) {
+	c, mark := r.Causes[i], p.paint.Red("✗")
+	if c.Severity == diagnose.Degraded {
+		mark = p.paint.Yellow("!")
+	}
+	fmt.Fprintf(p, "%s %s %s, %s\n", mark, p.paint.Bold(string(c.Code)), place(c.Where, names), c.Confidence)
 	p.wrap(2, c.Summary)
 	for _, f := range r.FactsOf(c) {
 		p.labelled("why", f.Detail)
-		if f.Command != "" {
+		if f.Detail != "" && f.Command != "" {
 			p.labelled("", p.paint.Faint("$ ")+cli.Escape(f.Command))
 		}
 	}
 	for _, m := range r.Remedies {
-		if m.For != c.Code {
+		if m.Finding != i {
 			continue
 		}
 		p.labelled("do", m.Text)
