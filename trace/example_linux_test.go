@@ -44,3 +44,14 @@ func ExampleTCP_Trace() {
 	fmt.Println(path.Distance(), last.Replies[0].Outcome, path.Packets)
 	// Output: 1 open 1
 }
+
+// Lines can be printed while the trace goes on.
+func ExampleUDP_Hops() {
+	for hop, err := range (trace.UDP{}).Hops(context.Background(), netip.MustParseAddr("127.0.0.1")) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(hop.TTL, hop.Addrs())
+	}
+	// Output: 1 [127.0.0.1]
+}

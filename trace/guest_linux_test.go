@@ -26,8 +26,8 @@ func TestConcurrent(t *testing.T) {
 	for i := range 60 {
 		family := []int{4, 6}[i%2]
 		distance := 1 + i%(routers+1)
-		method := []string{"udp", "tcp"}[i/2%2]
-		last := map[string]string{"udp": "port_unreachable", "tcp": "refused"}[method]
+		method := []string{"udp", "tcp", "icmp"}[i/2%3]
+		last := map[string]string{"udp": "port_unreachable", "tcp": "refused", "icmp": "echo_reply"}[method]
 		dst := router(family, distance)
 		want := append(exceeded(family, distance-1), fmt.Sprintf("%d %s %s", distance, last, dst), "reached")
 		wg.Go(func() {
@@ -53,10 +53,12 @@ func TestCancel(t *testing.T) {
 	c := newChain(t, 1)
 	c.server.Filter(lab.Input, lab.Rule{Proto: "udp"})
 	c.server.Filter(lab.Input, lab.Rule{Proto: "tcp"})
+	c.server.Filter(lab.Input, lab.Rule{ICMP: lab.EchoRequest})
 	why := errors.New("enough")
 	for _, tr := range []trace.Tracer{
 		trace.UDP{Options: trace.Options{Timeout: time.Hour}},
 		trace.TCP{Options: trace.Options{Timeout: time.Hour}},
+		trace.ICMP{Options: trace.Options{Timeout: time.Hour}},
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
@@ -99,13 +101,15 @@ func TestOptions(t *testing.T) {
 		"first TTL": {NetNS: ns, FirstTTL: 2},
 		"queries":   {NetNS: ns, Queries: 3},
 		"all TTLs":  {NetNS: ns, MaxSilent: -1, Rate: -1},
+		"ahead":     {NetNS: ns, Ahead: 1},
+		"size":      {NetNS: ns, Size: 1000},
 	} {
-		for _, tr := range []trace.Tracer{trace.UDP{Options: o}, trace.TCP{Options: o}} {
+		for _, tr := range []trace.Tracer{trace.UDP{Options: o}, trace.TCP{Options: o}, trace.ICMP{Options: o}} {
 			p, err := tr.Trace(t.Context(), c.target(4))
 			if err != nil || p.Distance() != distance || p.Source != near(4, 0) {
 				t.Errorf("%s: %+v, %v", name, p, err)
 			}
-			if o.Port != 0 && p.Port != o.Port {
+			if o.Port != 0 && p.Port != o.Port && p.Method != trace.MethodICMP {
 				t.Errorf("%s: port %d", name, p.Port)
 			}
 			for _, h := range p.Hops {
@@ -124,7 +128,7 @@ func TestOptions(t *testing.T) {
 		{trace.Options{Source: netip.MustParseAddr("10.9.99.99")}, unix.EADDRNOTAVAIL},
 		{trace.Options{NetNS: 1 << 20}, unix.EBADF},
 	} {
-		for _, tr := range []trace.Tracer{trace.UDP{Options: o.o}, trace.TCP{Options: o.o}} {
+		for _, tr := range []trace.Tracer{trace.UDP{Options: o.o}, trace.TCP{Options: o.o}, trace.ICMP{Options: o.o}} {
 			err := c.client.DoUnprivileged(func() error {
 				_, err := tr.Trace(t.Context(), c.target(4))
 				return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/netsonde/netsonde/internal/errqueue"
 	"github.com/netsonde/netsonde/internal/icmperr"
+	"github.com/netsonde/netsonde/internal/icmpsock"
 	"github.com/netsonde/netsonde/internal/sock"
 )
 
@@ -21,7 +22,9 @@ type network struct {
 	reader  errqueue.Reader
 	dst     netip.AddrPort
 	v6      bool
+	method  Method
 	typ     int // SOCK_DGRAM or SOCK_STREAM
+	size    int // of a packet, as asked for
 	opts    sock.Options
 	spare   int // an open socket for the next probe, -1 for none
 	local   netip.Addr
@@ -41,14 +44,31 @@ type flight struct {
 	checked bool // TCP: looked whether the SYN left this host
 }
 
+// describe returns a network without its sockets.
+func describe(m Method, dst netip.Addr, o Options) *network {
+	n := &network{
+		dst: netip.AddrPortFrom(dst, o.Port), v6: dst.Is6(), method: m, typ: unix.SOCK_DGRAM, spare: -1, flow: FlowPerProbe,
+		opts:    sock.Options{Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS},
+		flights: map[int]*flight{}, byID: map[int]*flight{}, size: o.Size,
+	}
+	if m == MethodTCP {
+		n.typ = unix.SOCK_STREAM
+	}
+	return n
+}
+
+// headers returns the length of the IP header.
+func (n *network) headers() int {
+	if n.v6 {
+		return 40
+	}
+	return 20
+}
+
 // newNetwork opens the first socket, so that options that cannot be had are
 // an error of the trace and not of a probe. Close it.
-func newNetwork(ctx context.Context, typ int, dst netip.Addr, o Options) (*network, error) {
-	n := &network{
-		dst: netip.AddrPortFrom(dst, o.Port), v6: dst.Is6(), typ: typ, spare: -1, flow: FlowPerProbe,
-		opts:    sock.Options{Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS},
-		flights: map[int]*flight{}, byID: map[int]*flight{},
-	}
+func newNetwork(ctx context.Context, m Method, dst netip.Addr, o Options) (*network, error) {
+	n := describe(m, dst, o)
 	var err error
 	if n.poll, err = sock.NewPoller(ctx); err != nil {
 		return nil, err
@@ -161,6 +181,9 @@ func (n *network) close() {
 
 // transient reports whether an error on sending is a shortage that passes.
 func (n *network) transient(err error) bool {
+	if errors.Is(err, icmpsock.ErrFull) {
+		return true
+	}
 	for _, e := range []unix.Errno{
 		unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.EADDRNOTAVAIL, unix.EADDRINUSE,
 	} {
@@ -182,12 +205,17 @@ func (n *network) queued(fd int) (errqueue.Message, bool) {
 		if m.Origin != errqueue.ICMP && m.Origin != errqueue.ICMP6 {
 			continue
 		}
-		switch m.ICMP.Kind {
-		case icmperr.Redirect, icmperr.SourceQuench, icmperr.FragNeeded:
-			continue // advice
+		if n.advice(m.ICMP.Kind) {
+			continue
 		}
 		return m, true
 	}
+}
+
+// advice reports whether a message does not mean that the packet was lost, or
+// cannot be about packets as small as ours.
+func (n *network) advice(k icmperr.Kind) bool {
+	return k == icmperr.Redirect || k == icmperr.SourceQuench || k == icmperr.FragNeeded && n.size == 0
 }
 
 // icmpReply turns a message about a probe into its reply.
@@ -199,7 +227,7 @@ func (n *network) icmpReply(m errqueue.Message, sent time.Time) Reply {
 	case e.Kind == icmperr.TimeExceeded:
 		r.Outcome = OutcomeTimeExceeded
 	case same(e.From, n.dst.Addr()):
-		if e.Kind == icmperr.PortUnreachable && n.typ == unix.SOCK_DGRAM {
+		if e.Kind == icmperr.PortUnreachable && n.method == MethodUDP {
 			r.Outcome = OutcomePortUnreachable
 		}
 	case same(e.From, n.local) && e.Kind != icmperr.HostUnreachable:

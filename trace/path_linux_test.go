@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -23,6 +24,7 @@ type fault struct {
 	routers  int
 	harm     func(t testing.TB, c *chain) *lab.Counter // the counter, if any, must have counted
 	udp, tcp func(family int, c *chain) []string
+	icmp     func(family int, c *chain) []string // nil: as udp, and the target echoes
 }
 
 // exceeded are the lines of the first n hops.
@@ -67,7 +69,7 @@ func kindOf(family int, kind4, kind6 string) string {
 	return kind6
 }
 
-var methods = map[string]trace.Tracer{"udp": trace.UDP{}, "tcp": trace.TCP{}}
+var methods = map[string]trace.Tracer{"udp": trace.UDP{}, "tcp": trace.TCP{}, "icmp": trace.ICMP{}}
 
 // try is one trace of a chain.
 type try struct {
@@ -101,9 +103,15 @@ func (c *chain) tryAll(ctx context.Context) []*try {
 // check compares with what the fault must look like.
 func (y *try) check(t *testing.T, f *fault) {
 	t.Helper()
-	want := f.udp
-	if y.method == "tcp" {
-		want = f.tcp
+	want := map[string]func(int, *chain) []string{"udp": f.udp, "tcp": f.tcp, "icmp": f.icmp}[y.method]
+	if want == nil {
+		want = func(family int, c *chain) []string {
+			lines := f.udp(family, c)
+			for i := range lines {
+				lines[i] = strings.Replace(lines[i], fmt.Sprint(" port_unreachable ", c.target(family)), fmt.Sprint(" echo_reply ", c.target(family)), 1)
+			}
+			return lines
+		}
 	}
 	if y.err != nil {
 		t.Errorf("%s IPv%d: %v", y.method, y.family, y.err)
@@ -189,6 +197,7 @@ func TestRefusal(t *testing.T) {
 	for _, k := range refusals {
 		reject := func(h *lab.Host, hook lab.Hook) *lab.Counter {
 			h.Filter(hook, lab.Rule{Proto: "tcp", Action: lab.Reject(k.code4, k.code6)})
+			h.Filter(hook, lab.Rule{ICMP: lab.EchoRequest, Action: lab.Reject(k.code4, k.code6)})
 			return h.Filter(hook, lab.Rule{Proto: "udp", Action: lab.Reject(k.code4, k.code6)})
 		}
 		onTheWay := func(family int, _ *chain) []string {
@@ -207,9 +216,9 @@ func TestRefusal(t *testing.T) {
 			}
 		}
 		for _, f := range []fault{
-			{name: fmt.Sprintf("router %d %d", k.code4, k.code6), udp: onTheWay, tcp: onTheWay,
+			{name: fmt.Sprintf("router %d %d", k.code4, k.code6), udp: onTheWay, tcp: onTheWay, icmp: onTheWay,
 				harm: func(_ testing.TB, c *chain) *lab.Counter { return reject(c.routers[1], lab.Forward) }},
-			{name: fmt.Sprintf("server %d %d", k.code4, k.code6), udp: atServer("port_unreachable"), tcp: atServer(""),
+			{name: fmt.Sprintf("server %d %d", k.code4, k.code6), udp: atServer("port_unreachable"), tcp: atServer(""), icmp: atServer(""),
 				harm: func(_ testing.TB, c *chain) *lab.Counter { return reject(c.server, lab.Input) }},
 		} {
 			t.Run(f.name, func(t *testing.T) {
@@ -266,6 +275,7 @@ func TestDeadPath(t *testing.T) {
 		}, 2},
 		{"drop at server", func(_ testing.TB, c *chain) *lab.Counter {
 			c.server.Filter(lab.Input, lab.Rule{Proto: "tcp"})
+			c.server.Filter(lab.Input, lab.Rule{ICMP: lab.EchoRequest})
 			return c.server.Filter(lab.Input, lab.Rule{Proto: "udp"})
 		}, 3},
 		{"no return route", func(_ testing.TB, c *chain) *lab.Counter {
@@ -331,6 +341,7 @@ func TestNotSent(t *testing.T) {
 		{"filter rejects", func(c *chain) {
 			c.client.Filter(lab.Output, lab.Rule{Proto: "tcp", Action: lab.RejectAdmin})
 			c.client.Filter(lab.Output, lab.Rule{Proto: "udp", Action: lab.RejectAdmin})
+			c.client.Filter(lab.Output, lab.Rule{ICMP: lab.EchoRequest, Action: lab.RejectAdmin})
 		}, 0},
 		{"no route", toServer(func(*lab.Host, string) {}), unix.ENETUNREACH},
 		{"prohibit", toServer((*lab.Host).Prohibit), unix.EACCES},
@@ -343,6 +354,12 @@ func TestNotSent(t *testing.T) {
 			for _, y := range c.tryAll(t.Context()) {
 				if y.err != nil {
 					t.Error(y.err)
+					continue
+				}
+				if f.name == "filter drops" && y.method == "icmp" && y.family == 6 {
+					if y.path.End != trace.EndSilent {
+						t.Errorf("this kernel tells after all: %v", words(y.path))
+					}
 					continue
 				}
 				checkNotSent(t, y, f.errno)

@@ -84,7 +84,7 @@ func FuzzLoop(f *testing.F) {
 		if got == nil {
 			return
 		}
-		if len(got) < 2 || !differ(got) {
+		if len(got) < 2 || !differ(got) && !silent(got) {
 			t.Errorf("%q: %q is no loop", s, letters(got))
 		}
 		// What a loop claims to be must be what the sequence ends with.

@@ -16,6 +16,8 @@ const (
 	refill = 1100 * time.Millisecond
 	// gap is the time between probes where Options.Rate does not say.
 	gap = time.Millisecond
+	// pause is how long hops behind Options.Ahead wait for news.
+	pause = time.Second
 	// patient is how many silent TCP probes behind the last answer wait for
 	// the news that a neighbour is missing; others end before the SYN repeats.
 	patient = 2
@@ -47,6 +49,10 @@ type plan struct {
 	maxRTT    time.Duration
 	lastSent  time.Time
 	notBefore time.Time // back-off after a passing local shortage
+
+	tell    func(Hop) bool // takes hops that are complete; nil: nobody wants them
+	told    int            // how many it took
+	stopped bool           // it wants no more
 }
 
 type planHop struct {
@@ -74,7 +80,11 @@ func newPlan(o Options, target netip.Addr, syn bool) *plan {
 // next returns what to do now. Probes that it gave up are in p.gone.
 func (p *plan) next(now time.Time) step {
 	wait := p.expire(now)
-	ttl, ready := p.candidate()
+	p.tellHops(false)
+	if p.stopped {
+		return step{done: true}
+	}
+	ttl, ready := p.candidate(now)
 	if ttl != 0 {
 		if t := p.paced(); t.After(ready) {
 			ready = t
@@ -85,6 +95,7 @@ func (p *plan) next(now time.Time) step {
 		wait = earliest(wait, ready)
 	}
 	if wait.IsZero() {
+		p.tellHops(true)
 		return step{done: true}
 	}
 	return step{wait: wait}
@@ -137,15 +148,16 @@ func (p *plan) deadline(pr *probe) time.Time {
 }
 
 // candidate returns the next TTL to send at and when that may be; 0 for none.
-func (p *plan) candidate() (ttl int, ready time.Time) {
+func (p *plan) candidate(now time.Time) (ttl int, ready time.Time) {
 	if p.halted {
 		return 0, time.Time{}
 	}
 	if len(p.redo) > 0 {
 		return p.redo[0], time.Time{}
 	}
-	if next := p.o.FirstTTL + len(p.hops); p.end == 0 && next <= p.limit() {
-		return next, time.Time{}
+	next, from := p.onward()
+	if next != 0 && p.o.Queries == 1 && !from.After(now) {
+		return next, from
 	}
 	for i := range p.hops {
 		t := p.o.FirstTTL + i
@@ -156,7 +168,59 @@ func (p *plan) candidate() (ttl int, ready time.Time) {
 			ttl, ready = t, r
 		}
 	}
+	// The hops there are come first, so that they are complete soon.
+	if next != 0 && (ttl == 0 || ready.After(now) && from.Before(ready)) {
+		return next, from
+	}
 	return ttl, ready
+}
+
+// onward returns the next TTL that has not been probed and when it may be; 0
+// for none.
+func (p *plan) onward() (ttl int, ready time.Time) {
+	ttl = p.o.FirstTTL + len(p.hops)
+	if p.end != 0 || ttl > p.limit() {
+		return 0, time.Time{}
+	}
+	if before := ttl - p.o.Ahead; p.o.Ahead > 0 && before > p.far && before >= p.o.FirstTTL {
+		ready = p.probes[p.hop(before).probes[0]].sent.Add(pause)
+	}
+	return ttl, ready
+}
+
+// tellHops hands on the hops that are complete, or all that are left.
+func (p *plan) tellHops(all bool) {
+	for p.tell != nil && !p.stopped && p.told < len(p.hops) {
+		ttl := p.o.FirstTTL + p.told
+		if p.end != 0 && ttl > p.end || !all && !p.complete(ttl) {
+			return
+		}
+		p.told++
+		p.stopped = !p.tell(p.replies(ttl))
+	}
+}
+
+// complete reports whether nothing more is expected of a hop.
+func (p *plan) complete(ttl int) bool {
+	h := p.hop(ttl)
+	if slices.ContainsFunc(h.probes, func(id int) bool { return p.probes[id].waiting }) {
+		return false
+	}
+	if p.o.Queries == 1 {
+		_, more := p.further(ttl)
+		return p.answered(ttl) || len(h.probes) > 1 || p.end != 0 && len(h.probes) > 0 && !more
+	}
+	return len(h.probes) >= p.o.Queries
+}
+
+// replies returns a hop as far as it is known.
+func (p *plan) replies(ttl int) Hop {
+	h := p.hop(ttl)
+	hop := Hop{TTL: ttl, Replies: make([]Reply, 0, len(h.probes))}
+	for _, id := range h.probes {
+		hop.Replies = append(hop.Replies, p.probes[id].reply)
+	}
+	return hop
 }
 
 // further tells whether a TTL that has been probed is probed once more, and
@@ -254,7 +318,7 @@ func (p *plan) answer(id int, r Reply, now time.Time) {
 	switch {
 	case r.Outcome.final():
 		p.settle(pr.ttl, now, false)
-	case p.end == 0 && loop(p.routers()) != nil:
+	case p.end == 0 && p.o.MaxSilent >= 0 && loop(p.routers()) != nil:
 		p.settle(p.far, now, true)
 	}
 }

@@ -379,3 +379,44 @@ func (w *wildNet) send(id, ttl int) error {
 	heap.Push(&w.queue, simEvent{w.now.Add(r.RTT), a})
 	return nil
 }
+
+// TestAhead lets a plan run into a dead path: so many hops at once, the others
+// each a second later than the one that many before it, and hops are told in
+// order, the silent ones when their time is over.
+func TestAhead(t *testing.T) {
+	s := newSim(append(row(2, ms), simHop{silent: true}, simHop{silent: true})...)
+	o, err := Options{Queries: 3, Ahead: 6, MaxSilent: -1, Timeout: 5 * time.Second}.withDefaults(MethodICMP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := s.now
+	p := newPlan(o, simTarget, false)
+	var told []int
+	var when []time.Duration
+	p.tell = func(h Hop) bool {
+		told, when = append(told, h.TTL), append(when, s.now.Sub(start))
+		return h.TTL < 29
+	}
+	if err := run(p, s, s.clock); err != nil {
+		t.Fatal(err)
+	}
+	for i, ttl := range told {
+		if ttl != i+1 || len(told) != 29 {
+			t.Fatalf("told %v", told)
+		}
+	}
+	if when[1] > 50*ms || when[2] < 5*time.Second || when[28] > 11*time.Second {
+		t.Errorf("told at %v", when)
+	}
+	first := map[int]time.Duration{}
+	for _, x := range s.sent {
+		if _, ok := first[x.ttl]; !ok {
+			first[x.ttl] = x.at.Sub(start)
+		}
+	}
+	for ttl := 9; ttl <= 30; ttl++ {
+		if d := first[ttl] - first[ttl-6]; d < time.Second || d > 1200*ms {
+			t.Errorf("TTL %d follows TTL %d after %v", ttl, ttl-6, d)
+		}
+	}
+}

@@ -92,11 +92,13 @@ func (o Options) withDefaults(m Method) (Options, error) {
 	def(&o.MaxTTL, max(30, o.FirstTTL))
 	def(&o.Queries, 1)
 	def(&o.MaxSilent, 10)
-	if o.Port == 0 {
+	switch {
+	case m == MethodICMP:
+		o.Port = 0
+	case o.Port == 0 && m == MethodUDP:
+		o.Port = 33434
+	case o.Port == 0:
 		o.Port = 80
-		if m == MethodUDP {
-			o.Port = 33434
-		}
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 3300 * time.Millisecond
@@ -108,6 +110,10 @@ func (o Options) withDefaults(m Method) (Options, error) {
 		return o, fmt.Errorf("last TTL %d is not between %d and 255", o.MaxTTL, o.FirstTTL)
 	case o.Queries < 1 || o.Queries > 10:
 		return o, fmt.Errorf("%d queries a TTL are not between 1 and 10", o.Queries)
+	case o.Ahead < 0:
+		return o, fmt.Errorf("%d hops ahead are less than none", o.Ahead)
+	case o.Size < 0 || o.Size > 65535:
+		return o, fmt.Errorf("size %d is not between 0 and 65535", o.Size)
 	case o.Timeout < 0:
 		return o, fmt.Errorf("timeout %v is negative", o.Timeout)
 	}
@@ -119,13 +125,9 @@ func (o Options) withDefaults(m Method) (Options, error) {
 func (p *plan) path(repeats int) Path {
 	path := Path{Target: p.target, Port: p.o.Port, Hops: []Hop{}, Packets: len(p.probes)}
 	last := p.last()
-	for i, h := range p.hops {
-		hop := Hop{TTL: p.o.FirstTTL + i, Replies: make([]Reply, 0, len(h.probes))}
-		for _, id := range h.probes {
-			hop.Replies = append(hop.Replies, p.probes[id].reply)
-		}
-		if hop.TTL <= last {
-			path.Hops = append(path.Hops, hop)
+	for i := range p.hops {
+		if ttl := p.o.FirstTTL + i; ttl <= last {
+			path.Hops = append(path.Hops, p.replies(ttl))
 		}
 	}
 	for i := range p.probes {
@@ -166,7 +168,7 @@ func (p *plan) why(path Path) End {
 		return EndUnreachable
 	case p.halted:
 		return EndNotSent
-	case p.looped:
+	case p.looped || p.end == 0 && !p.probesWait() && path.Loop() != nil:
 		return EndLoop
 	case p.end != 0 || p.probesWait():
 		return EndUnknown

@@ -6,8 +6,10 @@
 // 4443). Linux hands such messages to the sending socket through its error
 // queue (ip(7), IP_RECVERR; ipv6(7), IPV6_RECVERR), which needs no privilege:
 // [UDP] sends datagrams to a port where nobody listens, [TCP] opens
-// connections with a non-blocking connect(2) and resets those that open. TCP
-// needs Linux 5.8. Both need no capability; only Mark and NetNS do.
+// connections with a non-blocking connect(2) and resets those that open, [ICMP]
+// asks for echoes on one socket. TCP needs Linux 5.8. ICMP needs a group that
+// net.ipv4.ping_group_range admits (icmp(7)), else CAP_NET_RAW. Otherwise no
+// capability is needed but by Mark and NetNS.
 //
 // All TTLs are in flight together. Sending begins at FirstTTL and may run at
 // most MaxSilent hops ahead of the last one that answered, so that a dead path
@@ -31,6 +33,7 @@
 // socket, and thus a source port, of their own (FlowPerProbe). TCP probes
 // always have a source port of their own, since two connections cannot share
 // all four numbers; addresses, target port and flow label (0) are constant.
+// ICMP probes share identifier and checksum: FlowConstant.
 //
 // # Results
 //
@@ -38,11 +41,12 @@
 // error means that the trace could not be made: a bad option, a refused socket
 // or a context that ended; the Path then holds what was learned until then. A
 // probe that this host itself did not let out is [OutcomeNotSent], never
-// silence.
+// silence where the kernel tells; [ICMP] has the exception.
 package trace
 
 import (
 	"context"
+	"iter"
 	"net/netip"
 	"syscall"
 	"time"
@@ -52,8 +56,8 @@ import (
 	"github.com/netsonde/netsonde/internal/operr"
 )
 
-// Tracer finds the path to a target. [UDP] and [TCP] are Tracers; they hold no
-// state and are safe for concurrent use.
+// Tracer finds the path to a target. [UDP], [TCP] and [ICMP] are Tracers; they
+// hold no state and are safe for concurrent use.
 type Tracer interface {
 	Trace(ctx context.Context, dst netip.Addr) (Path, error)
 }
@@ -71,7 +75,8 @@ type Label = icmperr.Label
 // Options are what every tracer can be told. The zero value of each field
 // means the default given.
 type Options struct {
-	// Port is the target port, default 33434 for UDP and 80 for TCP.
+	// Port is the target port, default 33434 for UDP and 80 for TCP. ICMP has
+	// none.
 	Port uint16
 	// FirstTTL and MaxTTL bound the TTLs probed, 1 to 255, default 1 and 30.
 	FirstTTL, MaxTTL int
@@ -85,6 +90,14 @@ type Options struct {
 	// MaxSilent is how many hops beyond the last one that answered are tried,
 	// default 10. Negative: up to MaxTTL, all at once.
 	MaxSilent int
+	// Ahead is how many hops beyond the last one that answered are tried at
+	// once; each of those behind them a second after the one that many before
+	// it. Default: as many as MaxSilent allows.
+	Ahead int
+	// Size is the length of UDP and ICMP probes in bytes, IP header included,
+	// up to 65535. The default, which is also the least, is 40 bytes for UDP
+	// and 44 for ICMP; for IPv6 20 more.
+	Size int
 	// Rate is the number of probes a second. Default: one a millisecond, and
 	// the next one at once when the last has been answered. Negative: no bound.
 	Rate float64
@@ -101,7 +114,7 @@ type UDP struct{ Options }
 
 // Trace finds the path to dst. It needs no capability.
 func (u UDP) Trace(ctx context.Context, dst netip.Addr) (Path, error) {
-	return trace(ctx, MethodUDP, dst, u.Options)
+	return trace(ctx, MethodUDP, dst, u.Options, nil)
 }
 
 // TCP traces with connection attempts to one port, as tcptraceroute does.
@@ -111,7 +124,49 @@ type TCP struct{ Options }
 
 // Trace finds the path to dst. It needs no capability, and Linux 5.8.
 func (t TCP) Trace(ctx context.Context, dst netip.Addr) (Path, error) {
-	return trace(ctx, MethodTCP, dst, t.Options)
+	return trace(ctx, MethodTCP, dst, t.Options, nil)
+}
+
+// Hops does the same as Trace and gives each hop, in order, as soon as nothing
+// more is expected of it and of those before it, up to the one where the path
+// ends. An answer that comes later still is in Trace's Path only. The sequence
+// can be used once.
+func (u UDP) Hops(ctx context.Context, dst netip.Addr) iter.Seq2[Hop, error] {
+	return hops(ctx, MethodUDP, dst, u.Options)
+}
+
+// Hops gives each hop as soon as it is known, as [UDP.Hops] does.
+func (t TCP) Hops(ctx context.Context, dst netip.Addr) iter.Seq2[Hop, error] {
+	return hops(ctx, MethodTCP, dst, t.Options)
+}
+
+// ICMP traces with echo requests, all from one socket. Firewalls that let ping
+// pass let it pass. An IPv6 request that this host's own filter drops is
+// [OutcomeSilent], since the kernel does not tell (ping_v6_sendmsg).
+type ICMP struct{ Options }
+
+// Trace finds the path to dst. It needs a group that net.ipv4.ping_group_range
+// admits, else CAP_NET_RAW.
+func (i ICMP) Trace(ctx context.Context, dst netip.Addr) (Path, error) {
+	return trace(ctx, MethodICMP, dst, i.Options, nil)
+}
+
+// Hops gives each hop as soon as it is known, as [UDP.Hops] does.
+func (i ICMP) Hops(ctx context.Context, dst netip.Addr) iter.Seq2[Hop, error] {
+	return hops(ctx, MethodICMP, dst, i.Options)
+}
+
+func hops(ctx context.Context, m Method, dst netip.Addr, o Options) iter.Seq2[Hop, error] {
+	return func(yield func(Hop, error) bool) {
+		more := true
+		_, err := trace(ctx, m, dst, o, func(h Hop) bool {
+			more = yield(h, nil)
+			return more
+		})
+		if more && err != nil {
+			yield(Hop{}, err)
+		}
+	}
 }
 
 // Path is the result of a trace.
@@ -162,10 +217,11 @@ const (
 	OutcomeOpen                           // TCP: SYN-ACK; UDP: data came back
 	OutcomeRefused                        // TCP: RST
 	OutcomeNotSent                        // this host did not let the probe out, see Reply.Errno
+	OutcomeEchoReply                      // ICMP: the target's echo
 )
 
 var outcomeNames = []string{
-	"silent", "time_exceeded", "unreachable", "port_unreachable", "open", "refused", "not_sent",
+	"silent", "time_exceeded", "unreachable", "port_unreachable", "open", "refused", "not_sent", "echo_reply",
 }
 
 // String returns the word, such as "time_exceeded".
@@ -222,9 +278,10 @@ const (
 	MethodUnknown Method = iota
 	MethodUDP
 	MethodTCP
+	MethodICMP
 )
 
-var methodNames = []string{"unknown", "udp", "tcp"}
+var methodNames = []string{"unknown", "udp", "tcp", "icmp"}
 
 // String returns the word, such as "udp".
 func (m Method) String() string { return enum.String(methodNames, "method", m) }

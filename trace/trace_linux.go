@@ -6,12 +6,10 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/netsonde/netsonde/internal/operr"
 )
 
-func trace(ctx context.Context, m Method, dst netip.Addr, o Options) (Path, error) {
+func trace(ctx context.Context, m Method, dst netip.Addr, o Options, tell func(Hop) bool) (Path, error) {
 	dst = dst.Unmap()
 	op := "trace: " + m.String()
 	o, err := o.withDefaults(m)
@@ -25,22 +23,13 @@ func trace(ctx context.Context, m Method, dst netip.Addr, o Options) (Path, erro
 	if ctx.Err() != nil {
 		return path, operr.New(op, dst, context.Cause(ctx))
 	}
-	typ := unix.SOCK_DGRAM
-	if m == MethodTCP {
-		typ = unix.SOCK_STREAM
-	}
-	n, err := newNetwork(ctx, typ, dst, o)
+	w, n, end, err := open(ctx, m, dst, o)
 	if err != nil {
 		return path, operr.New(op, dst, err)
 	}
-	defer n.close()
-	var w wire = &tcpWire{n}
-	if m == MethodUDP {
-		u := newUDPWire(n)
-		defer u.closeShared()
-		w = u
-	}
+	defer end()
 	p := newPlan(o, dst, m == MethodTCP)
+	p.tell = tell
 	err = run(p, w, time.Now)
 	started := path.Started
 	n.closeFlights()
@@ -48,4 +37,23 @@ func trace(ctx context.Context, m Method, dst netip.Addr, o Options) (Path, erro
 	path.Method, path.Flow, path.Source = m, n.flow, n.local
 	path.Started, path.Elapsed = started, time.Since(started)
 	return path, operr.New(op, dst, err)
+}
+
+// open returns what a method sends with, and what closes it.
+func open(ctx context.Context, m Method, dst netip.Addr, o Options) (w wire, n *network, end func(), err error) {
+	if m == MethodICMP {
+		i, err := newICMPWire(ctx, dst, o)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return i, i.network, i.end, nil
+	}
+	if n, err = newNetwork(ctx, m, dst, o); err != nil {
+		return nil, nil, nil, err
+	}
+	if m == MethodUDP {
+		u := newUDPWire(n)
+		return u, n, func() { u.closeShared(); n.close() }, nil
+	}
+	return &tcpWire{n}, n, n.close, nil
 }

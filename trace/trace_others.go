@@ -9,6 +9,6 @@ import (
 	"github.com/netsonde/netsonde/internal/operr"
 )
 
-func trace(_ context.Context, m Method, dst netip.Addr, _ Options) (Path, error) {
+func trace(_ context.Context, m Method, dst netip.Addr, _ Options, _ func(Hop) bool) (Path, error) {
 	return Path{Target: dst, Method: m}, operr.Unsupported("trace: " + m.String())
 }

@@ -53,6 +53,7 @@ var harms = map[string]func(c *chain, at int){
 func (c *chain) reject(at int, a lab.Action) {
 	c.routers[at].Filter(lab.Forward, lab.Rule{Proto: "udp", Action: a})
 	c.routers[at].Filter(lab.Forward, lab.Rule{Proto: "tcp", Action: a})
+	c.routers[at].Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest, Action: a})
 }
 
 // toServer does something about a router's route to the server's network,
@@ -156,6 +157,9 @@ func (c *chain) traceroute(method string, family int, careful bool) (lines []str
 	}
 	if method == "tcp" {
 		args = append(args, "-T", "-p80")
+	}
+	if method == "icmp" {
+		args = append(args, "-I")
 	}
 	out, err := c.client.Output("traceroute", append(args, c.target(family).String())...)
 	for _, m := range tracerouteLine.FindAllStringSubmatch(string(out), -1) {

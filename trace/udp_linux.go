@@ -15,8 +15,8 @@ import (
 // that has turned out not to tell answers apart.
 type udpWire struct {
 	*network
-	fd      int // the shared socket, -1 before the first probe
-	payload [keyLen + 4]byte
+	fd      int               // the shared socket, -1 before the first probe
+	payload []byte            // secret, number, zeros
 	sent    map[int]time.Time // probes of the shared socket
 }
 
@@ -25,6 +25,7 @@ const keyLen = 8
 
 func newUDPWire(n *network) *udpWire {
 	w := &udpWire{network: n, fd: -1, sent: map[int]time.Time{}}
+	w.payload = make([]byte, max(keyLen+4, n.size-n.headers()-8))
 	n.flow = FlowConstant
 	rand.Read(w.payload[:keyLen])
 	return w
@@ -88,7 +89,7 @@ func (w *udpWire) emit(fd, ttl int) (sent time.Time, err error) {
 		}
 		_, _ = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 		sent = time.Now()
-		if _, err = unix.Write(fd, w.payload[:]); err == nil {
+		if _, err = unix.Write(fd, w.payload); err == nil {
 			return sent, nil
 		}
 	}
@@ -135,7 +136,7 @@ func (w *udpWire) hearShared() {
 // number finds out which probe a message quotes.
 func (w *udpWire) number(m errqueue.Message) (id int, ok bool) {
 	q := m.Quoted
-	if len(q) < len(w.payload) || string(q[:keyLen]) != string(w.payload[:keyLen]) {
+	if len(q) < keyLen+4 || string(q[:keyLen]) != string(w.payload[:keyLen]) {
 		return 0, false
 	}
 	id = int(binary.BigEndian.Uint32(q[keyLen:]))

@@ -27,7 +27,7 @@ func TestPackets(t *testing.T) {
 		{"whole", func(*chain) {}},
 		{"silent hop", func(c *chain) { c.routers[0].Filter(lab.Output, lab.Rule{ICMP: lab.TimeExceeded}) }},
 	} {
-		for method, rule := range map[string]lab.Rule{"udp": {Proto: "udp"}, "tcp": {Proto: "tcp", SYN: true}} {
+		for method, rule := range map[string]lab.Rule{"udp": {Proto: "udp"}, "tcp": {Proto: "tcp", SYN: true}, "icmp": {ICMP: lab.EchoRequest}} {
 			t.Run(f.name+" "+method, func(t *testing.T) {
 				c := newChain(t, 2)
 				f.harm(c)
@@ -109,7 +109,7 @@ func TestSlowPath(t *testing.T) {
 	for _, n := range silent {
 		c.routers[n-1].Filter(lab.Output, lab.Rule{ICMP: lab.TimeExceeded})
 	}
-	for method, last := range map[string]string{"udp": "port_unreachable", "tcp": "refused"} {
+	for method, last := range map[string]string{"udp": "port_unreachable", "tcp": "refused", "icmp": "echo_reply"} {
 		for _, family := range []int{4, 6} {
 			p := c.trace(t, methods[method], c.target(family))
 			want := reached(family, c, last)

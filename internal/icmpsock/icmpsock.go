@@ -51,6 +51,7 @@ type Packet struct {
 	Dst  netip.Addr
 	Seq  uint16
 	Key  uint32 // comes back with the transmit stamp; must count up by one
+	TTL  int    // of this packet alone, 1 to 255; 0: that of the Config (Linux)
 	Head [HeadLen]byte
 }
 
@@ -82,7 +83,7 @@ type Message struct {
 	Options []byte     // Reply: IPv4 options
 	ICMP    icmperr.Error
 	MTU     int   // Local
-	Err     error // Local
+	Err     error // Local: the errno; Error: what the kernel makes of the message
 }
 
 // echo returns the types of an echo request and its reply.

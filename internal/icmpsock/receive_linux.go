@@ -100,7 +100,7 @@ func (c *Conn) queued(s *socket, j int, f func(*Message)) {
 		if !ok || h.Type != request || h.ID != s.id {
 			return // a raw socket hears of other programs' packets too
 		}
-		m.Kind, m.Seq, m.Payload = Error, h.Seq, body
+		m.Kind, m.Seq, m.Payload, m.Err = Error, h.Seq, body, q.Errno
 	case errqueue.Local:
 		m.Kind, m.Err = Local, q.Errno
 	default:

@@ -21,7 +21,7 @@ func (c *Conn) Send(v6 bool, ps []Packet) (int, error) {
 		return 0, err
 	}
 	if s.out == nil {
-		s.out = newBatch(batchLen, wire.ICMPLen+HeadLen, unix.CmsgSpace(4), sendIovecs)
+		s.out = newBatch(batchLen, wire.ICMPLen+HeadLen, 2*unix.CmsgSpace(4), sendIovecs)
 		for i := range s.out.hdrs {
 			setIovec(&s.out.iovs[i*sendIovecs], s.out.dataOf(i)[:wire.ICMPLen+s.headN])
 			setIovec(&s.out.iovs[i*sendIovecs+1], s.tail)
@@ -55,15 +55,27 @@ func (s *socket) build(ps []Packet) (int, error) {
 		}
 		h.Namelen = namelen
 		s.echo(s.out.dataOf(i), &ps[i])
-		h.Control, h.Controllen = nil, 0
-		if s.keyed {
-			oob := s.out.oob[i*s.out.oobN:][:s.out.oobN]
-			cmsgKey(oob, ps[i].Key)
-			h.Control = &oob[0]
-			h.SetControllen(len(oob))
-		}
+		s.control(h, s.out.oob[i*s.out.oobN:][:s.out.oobN], &ps[i])
 	}
 	return n, nil
+}
+
+// control writes the control messages of a packet into oob.
+func (s *socket) control(h *unix.Msghdr, oob []byte, p *Packet) {
+	n := 0
+	if s.keyed {
+		n += cmsg(oob[n:], unix.SOL_SOCKET, unix.SCM_TS_OPT_ID, p.Key)
+	}
+	if p.TTL > 0 && s.v6 {
+		n += cmsg(oob[n:], unix.SOL_IPV6, unix.IPV6_HOPLIMIT, uint32(p.TTL))
+	} else if p.TTL > 0 {
+		n += cmsg(oob[n:], unix.SOL_IP, unix.IP_TTL, uint32(p.TTL))
+	}
+	h.Control = nil
+	if n > 0 {
+		h.Control = &oob[0]
+	}
+	h.SetControllen(n)
 }
 
 // echo writes the request up to the shared payload. The kernel writes

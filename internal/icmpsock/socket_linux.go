@@ -250,12 +250,13 @@ func addr(name *unix.RawSockaddrInet6, n uint32) netip.Addr {
 	return netip.Addr{}
 }
 
-// cmsgKey writes the control message that gives a packet its key.
-func cmsgKey(b []byte, key uint32) {
+// cmsg writes a control message of four bytes and returns the room it takes.
+func cmsg(b []byte, level, typ int32, v uint32) int {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(b)))
-	h.Level, h.Type = unix.SOL_SOCKET, unix.SCM_TS_OPT_ID
+	h.Level, h.Type = level, typ
 	h.SetLen(unix.CmsgLen(4))
-	binary.NativeEndian.PutUint32(b[unix.CmsgLen(0):], key)
+	binary.NativeEndian.PutUint32(b[unix.CmsgLen(0):], v)
+	return unix.CmsgSpace(4)
 }
 
 // counter turns the numbers that an older kernel gives its stamps into keys.
