@@ -205,6 +205,7 @@ func (f fault) check(t *testing.T, a arm) {
 	if f.target != nil {
 		target = f.target(n)
 	}
+	sent := n.client.Filter(lab.Output, lab.Rule{Action: lab.Count})
 	if f.inject != nil {
 		f.inject(t, n)
 	}
@@ -233,6 +234,9 @@ func (f fault) check(t *testing.T, a arm) {
 		}
 	}
 	checkCost(t, r)
+	if p := sent.Packets(); p > diagnose.MaxPackets {
+		t.Errorf("%d packets were sent, by the kernel's own count, and %d told; want at most %d", p, r.Cost.Packets, diagnose.MaxPackets)
+	}
 }
 
 // checkCost holds every run to the promised number of packets.

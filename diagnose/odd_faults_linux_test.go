@@ -77,6 +77,13 @@ func oddFaults() []fault {
 			mustOutput(n.client, "ip", "rule", "add", "ipproto", "tcp", "dport", fmt.Sprint(n.port), "prohibit")
 		},
 	}, {
+		id: "a loop with a silent router", routers: 2, code: diagnose.PathLoop,
+		inject: func(_ *testing.T, n *network) {
+			n.last().DelRoute(n.serverNet())
+			n.last().Route(n.serverNet(), n.back(len(n.routers)-1).String())
+			n.routers[0].Filter(lab.Output, lab.Rule{ICMP: lab.TimeExceeded})
+		},
+	}, {
 		id: "a filter behind silent routers", routers: 2, code: diagnose.FWServerDrop, also: []diagnose.Code{diagnose.FWPathDrop},
 		inject: func(_ *testing.T, n *network) {
 			for _, r := range n.routers {
@@ -144,5 +151,22 @@ func TestHostFalseGreen(t *testing.T) {
 				t.Errorf("called in order: %s", dump(r))
 			}
 		})
+	}
+}
+
+// TestSeveralAddresses tries all addresses of a name: one that works is enough,
+// and when none does, the first one is explained.
+func TestSeveralAddresses(t *testing.T) {
+	t.Parallel()
+	n := build(t, 1)
+	z := n.zone()
+	z.Records[n.fqdn()+"."] = []string{"A " + n.absent().String(), "A " + n.serverAddr.String()}
+	n.serve(z.Answer)
+	if r := diagnoseFrom(t, n.client, false, n.named()); !r.Verdict.Reached {
+		t.Errorf("the second address works, got %q\n%s", r.Verdict.Code, dump(r))
+	}
+	r := diagnoseFrom(t, n.client, false, fmt.Sprintf("%s:%d", n.name, n.port+1))
+	if r.Verdict.Reached || r.Verdict.Code != diagnose.PathHostUnreachable {
+		t.Errorf("no address works, got %q\n%s", r.Verdict.Code, dump(r))
 	}
 }
