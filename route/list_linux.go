@@ -75,14 +75,14 @@ func open(o *Options, tries int) (*reader, error) {
 		return nil, err
 	}
 	r.c = c
-	r.names.NetNS = r.o.NetNS
+	r.names.NetNS, r.names.Conn = r.o.NetNS, c
 	r.hops.netNS = r.o.NetNS
 	return r, nil
 }
 
 func (r *reader) close() {
-	r.c.Close()
 	r.names.Close()
+	r.c.Close()
 }
 
 // dump calls fn with every route that is asked for, still without names.
@@ -182,6 +182,7 @@ func all(ctx context.Context, o *Options) iter.Seq2[Route, error] {
 			return
 		}
 		defer r.close()
+		r.names.Conn = nil // names are asked for while a dump is running
 		for _, f := range r.o.Family.each() {
 			err := r.dump(ctx, f, func(route *Route) error {
 				if err := r.complete(ctx, route); err != nil {

@@ -110,6 +110,7 @@ func (q question) compare(t *testing.T, h *lab.Host) (d Decision, refused bool, 
 	for _, k := range []string{"cache", "uid", "mark", "used", "age", "nh_info"} {
 		delete(want, k)
 	}
+	single(want)
 	got := view(t, []Route{d.Route}, routeView)[0]
 	if !q.o.FIBMatch { // where ip writes other words
 		for _, k := range []string{"from", "scope", "protocol", "tos", "flags"} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"strings"
@@ -89,6 +90,7 @@ func oracle(t *testing.T, h *lab.Host) map[string][]dict {
 			// ip takes IPv6 routes along where IPv4 is asked for, and shows what
 			// it found behind a next hop object.
 			delete(r, "nh_info")
+			single(r)
 			if _, six := r["pref"]; six == (f == FamilyIPv6) {
 				kept = append(kept, r)
 			}
@@ -98,6 +100,17 @@ func oracle(t *testing.T, h *lab.Host) map[string][]dict {
 		all["neighbours "+f.String()] = ip(t, h, arg, "-s", "neigh", "show", "nud", "all")
 	}
 	return all
+}
+
+// single takes the one way of a multipath route out of its list, as this
+// package does.
+func single(r dict) {
+	if hops, _ := r["nexthops"].([]any); len(hops) == 1 {
+		delete(r, "nexthops")
+		hop := hops[0].(dict)
+		delete(hop, "weight")
+		maps.Copy(r, hop)
+	}
 }
 
 func compare(t *testing.T, h *lab.Host, what string) map[string][]dict {
@@ -240,34 +253,43 @@ func needsIP(t *testing.T) {
 	}
 }
 
-// batch runs commands of ip, some of which may be refused.
-func batch(h *lab.Host, commands string) {
-	// One process for each family: a batch does not take the option.
-	for _, family := range []string{"-4", "-6"} {
-		var mine strings.Builder
-		for line := range strings.Lines(commands) {
-			rest, six := strings.CutPrefix(line, "-6 ")
-			rest = strings.TrimPrefix(rest, "-4 ")
-			if six == (family == "-6") {
-				mine.WriteString(rest)
-			}
+// batch runs commands of ip and returns what is said about those that are
+// refused. A batch is of one family: first IPv4, the lines without an option,
+// then IPv6, then none.
+func batch(h *lab.Host, commands string) (refused string) {
+	lines := map[string]string{}
+	for line := range strings.Lines(commands) {
+		family := "-4"
+		if strings.HasPrefix(line, "-") {
+			family, line = line[:2], line[3:]
 		}
-		cmd := h.Command("ip", family, "-force", "-batch", "-")
-		cmd.Stdin = strings.NewReader(mine.String())
-		cmd.Run()
+		lines[family] += line
 	}
+	for _, family := range []string{"-4", "-6", "-0"} {
+		args := []string{"-force", "-batch", "-"}
+		if family != "-0" {
+			args = append([]string{family}, args...)
+		}
+		cmd := h.Command("ip", args...)
+		cmd.Stdin = strings.NewReader(lines[family])
+		out, _ := cmd.CombinedOutput()
+		refused += string(out)
+	}
+	return refused
 }
 
+// nextHops are objects for routes to use; groups have no family.
 const nextHops = `nexthop add id 1 via 10.1.0.9 dev eth0
 nexthop add id 2 via 10.2.0.9 dev eth1
-nexthop add id 3 group 1,5/2,9
 nexthop add id 4 via inet6 fe80::9 dev eth2
 nexthop add id 5 blackhole
-nexthop add id 6 group 4/2
+-6 nexthop add id 7 via fe80::9 dev eth2
 -6 nexthop add id 11 via fd00:1::9 dev eth0
 -6 nexthop add id 12 via fe80::7 dev eth1
--6 nexthop add id 13 group 11,7/12,200
 -6 nexthop add id 14 blackhole
+-0 nexthop add id 3 group 1,5/2,9
+-0 nexthop add id 6 group 2/7
+-0 nexthop add id 13 group 11,7/12,200
 `
 
 // three returns a host with three neighbours on the links.

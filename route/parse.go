@@ -42,7 +42,7 @@ const (
 // not cost an allocation of its own.
 type parser struct{ slab []NextHop }
 
-const slabSize = 128
+const slabSize = 256
 
 // hop returns a slice of one next hop.
 func (p *parser) hop() []NextHop {
@@ -93,6 +93,9 @@ func (p *parser) parse(b []byte, r *Route) error {
 	if len(r.NextHops) == 0 {
 		r.NextHops = p.hop()
 		r.NextHops[0] = NextHop{Gateway: r.Gateway, OIF: r.OIF, Weight: 1, Flags: r.Flags & hopFlags, Flow: r.Flow}
+	} else if len(r.NextHops) == 1 { // what is left of a multipath route
+		r.Gateway, r.OIF, r.Flow = r.NextHops[0].Gateway, r.NextHops[0].OIF, r.NextHops[0].Flow
+		r.Flags |= r.NextHops[0].Flags
 	}
 	return it.Err()
 }

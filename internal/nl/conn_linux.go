@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -15,8 +16,11 @@ import (
 
 const (
 	// bufferSize is the largest datagram that the kernel makes for a dump, as
-	// long as no single message is longer; a larger buffer gains nothing.
+	// long as no single message is longer; a larger buffer gains nothing, a
+	// smaller one makes the kernel fill smaller ones.
 	bufferSize = 32 << 10
+	// answerSize is enough for most single answers.
+	answerSize = 8 << 10
 	// maxDatagram bounds what a message may make the buffer grow to.
 	maxDatagram = 64 << 20
 )
@@ -66,7 +70,7 @@ func Dial(cfg Config) (*Conn, error) {
 }
 
 func newConn(cfg Config, t transport) *Conn {
-	return &Conn{cfg: cfg, t: t, buf: make([]byte, bufferSize)}
+	return &Conn{cfg: cfg, t: t}
 }
 
 // Close releases the socket.
@@ -107,6 +111,11 @@ func (c *Conn) exchange(ctx context.Context, m Message, one bool, fn func(uint16
 		return false, context.Cause(ctx)
 	}
 	defer c.watch(ctx)()
+	if one {
+		c.grow(answerSize)
+	} else {
+		c.grow(bufferSize)
+	}
 	m.Flags |= flagRequest
 	seq, err := c.t.send(m)
 	if err == nil {
@@ -206,7 +215,7 @@ func (c *Conn) datagram() ([]byte, error) {
 			if n > maxDatagram {
 				return nil, fmt.Errorf("datagram of %d bytes: %w", n, unix.EMSGSIZE)
 			}
-			c.buf = make([]byte, n)
+			c.grow(n)
 		}
 		n, from, err = c.t.recv(c.buf, false)
 		switch {
@@ -218,6 +227,12 @@ func (c *Conn) datagram() ([]byte, error) {
 			return nil, fmt.Errorf("datagram of %d bytes cut to %d: %w", n, len(c.buf), unix.EMSGSIZE)
 		}
 		return c.buf[:n], nil
+	}
+}
+
+func (c *Conn) grow(n int) {
+	if n > len(c.buf) {
+		c.buf = make([]byte, n)
 	}
 }
 
@@ -250,6 +265,8 @@ type socket struct {
 	// made once so that receiving does not allocate.
 	buf    []byte
 	flags  int
+	sa     unix.RawSockaddrNetlink
+	salen  uint32
 	n      int
 	from   uint32
 	err    error
@@ -283,18 +300,26 @@ func (s *socket) recv(b []byte, peek bool) (int, uint32, error) {
 	return s.n, s.from, err
 }
 
+// read is one recvfrom(2), which unix.Recvfrom would allocate an address for.
 func (s *socket) read(fd uintptr) bool {
 	for {
-		var from unix.Sockaddr
-		s.n, _, _, from, s.err = unix.Recvmsg(int(fd), s.buf, nil, s.flags)
-		if s.err == unix.EINTR {
+		s.sa, s.salen = unix.RawSockaddrNetlink{}, unix.SizeofSockaddrNetlink
+		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(s.buf))), uintptr(len(s.buf)),
+			uintptr(s.flags), uintptr(unsafe.Pointer(&s.sa)), uintptr(unsafe.Pointer(&s.salen)))
+		switch errno {
+		case unix.EINTR:
 			continue
+		case unix.EAGAIN:
+			return false
+		case 0:
+			s.n, s.from, s.err = int(n), s.sa.Pid, nil
+			if s.salen < unix.SizeofSockaddrNetlink {
+				s.from = ^uint32(0) // nobody says that it is the kernel
+			}
+		default:
+			s.n, s.err = 0, errno
 		}
-		s.from = ^uint32(0) // not the kernel, as long as nothing says so
-		if sa, ok := from.(*unix.SockaddrNetlink); ok {
-			s.from = sa.Pid
-		}
-		return s.err != unix.EAGAIN
+		return true
 	}
 }
 

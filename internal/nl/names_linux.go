@@ -9,11 +9,14 @@ import (
 )
 
 // Names finds the names of interfaces by index, each asked for once: of many
-// interfaces few are in use. It opens its socket when it is first needed.
+// interfaces few are in use. A socket of its own is opened when it is first needed.
 type Names struct {
 	NetNS int // as in Config
+	// Conn is asked, unless it is nil: one of its own is then. It must not be in
+	// the middle of a dump.
+	Conn *Conn
 
-	c     *Conn
+	own   bool // Conn is
 	names map[int]string
 }
 
@@ -35,6 +38,9 @@ func (n *Names) Name(ctx context.Context, index int) (string, error) {
 	if err != nil && !errors.Is(err, unix.ENODEV) {
 		return "", err
 	}
+	if n.names == nil {
+		n.names = map[int]string{}
+	}
 	n.names[index] = name
 	return name, nil
 }
@@ -55,14 +61,14 @@ func (n *Names) Index(ctx context.Context, name string) (int, error) {
 }
 
 func (n *Names) ask(ctx context.Context, body []byte) (index int, name string, err error) {
-	if n.c == nil {
-		if n.c, err = Dial(Config{Family: unix.NETLINK_ROUTE, NetNS: n.NetNS}); err != nil {
+	if n.Conn == nil {
+		if n.Conn, err = Dial(Config{Family: unix.NETLINK_ROUTE, NetNS: n.NetNS}); err != nil {
 			return 0, "", err
 		}
-		n.names = map[int]string{}
+		n.own = true
 	}
 	m := Message{Type: unix.RTM_GETLINK, Body: AppendU32(body, unix.IFLA_EXT_MASK, skipStats)}
-	err = n.c.Request(ctx, m, func(_ uint16, b []byte) error {
+	err = n.Conn.Request(ctx, m, func(_ uint16, b []byte) error {
 		if len(b) < unix.SizeofIfInfomsg {
 			return ErrMalformed
 		}
@@ -77,10 +83,10 @@ func (n *Names) ask(ctx context.Context, body []byte) (index int, name string, e
 	return index, name, err
 }
 
-// Close releases the socket.
+// Close releases the socket, if it is its own.
 func (n *Names) Close() error {
-	if n.c == nil {
+	if !n.own {
 		return nil
 	}
-	return n.c.Close()
+	return n.Conn.Close()
 }
