@@ -35,3 +35,9 @@ func Alive(r Record) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && strconv.FormatUint(uint64(st.Uid), 10) == u.Uid
 }
+
+// Running reports whether there is a process of the record's number, as who(1)
+// and users(1) ask of logins.
+func Running(r Record) bool {
+	return r.PID <= 0 || unix.Kill(int(r.PID), 0) != unix.ESRCH
+}

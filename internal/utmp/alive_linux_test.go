@@ -1,6 +1,7 @@
 package utmp
 
 import (
+	"os"
 	"os/user"
 	"testing"
 	"time"
@@ -24,6 +25,14 @@ func TestAlive(t *testing.T) {
 		dead := r
 		if change(&dead); Alive(dead) {
 			t.Errorf("%s: alive", name)
+		}
+	}
+}
+
+func TestRunning(t *testing.T) {
+	for pid, want := range map[int32]bool{int32(os.Getpid()): true, 1: true, 1 << 30: false, 0: true} {
+		if got := Running(Record{PID: pid}); got != want {
+			t.Errorf("process %d: %v", pid, got)
 		}
 	}
 }
