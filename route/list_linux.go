@@ -138,20 +138,17 @@ func list(ctx context.Context, o *Options) ([]Route, error) {
 		return nil, operr.New(op, nil, err)
 	}
 	defer r.close()
-	var routes []Route
+	var parts [][]Route
 	interrupted := false
 	for _, f := range r.o.Family.each() {
-		start := len(routes)
+		var p [][]Route
 		for range listTries {
-			routes = routes[:start]
-			err = r.dump(ctx, f, func(route *Route) error {
-				routes = append(routes, *route)
-				return nil
-			})
+			p, err = r.collect(ctx, f)
 			if !errors.Is(err, nl.ErrInterrupted) {
 				break
 			}
 		}
+		parts = append(parts, p...)
 		switch {
 		case errors.Is(err, nl.ErrInterrupted):
 			interrupted = true
@@ -159,6 +156,7 @@ func list(ctx context.Context, o *Options) ([]Route, error) {
 			return nil, operr.New(op, nil, err)
 		}
 	}
+	routes := slices.Concat(parts...)
 	for i := range routes {
 		if err := r.complete(ctx, &routes[i]); err != nil {
 			return nil, operr.New(op, nil, err)
@@ -168,6 +166,22 @@ func list(ctx context.Context, o *Options) ([]Route, error) {
 		return routes, operr.New(op, nil, nl.ErrInterrupted)
 	}
 	return routes, nil
+}
+
+// collect returns the routes of a family in parts: a slice that grows would copy
+// a long table over and over.
+func (r *reader) collect(ctx context.Context, f Family) ([][]Route, error) {
+	const part = 4096
+	var full [][]Route
+	var last []Route
+	err := r.dump(ctx, f, func(route *Route) error {
+		if len(last) >= part {
+			full, last = append(full, last), make([]Route, 0, part)
+		}
+		last = append(last, *route)
+		return nil
+	})
+	return append(full, last), err
 }
 
 // errStop ends a dump that nobody wants to read on.
