@@ -68,6 +68,9 @@ func (p step) from(facts []Fact) Step {
 				bad = append(bad, f)
 			case f.State == NotChecked:
 				open = append(open, f)
+			case f.State == Yes && f.Name == FactConfigured:
+				// That a server is configured does not say that it works.
+				open = append(open, Fact{Why: "no name server was asked", Command: f.Command})
 			case f.State == Yes && (f.Scope.Role != RoleResolver || p.id == "name"):
 				good = append(good, f)
 			}
@@ -78,10 +81,11 @@ func (p step) from(facts []Fact) Step {
 		s.State, s.Detail, s.Command = No, details(bad, 1), bad[0].Command
 	case len(good) > 0:
 		s.State, s.Detail, s.Command = Yes, details(good, 2), good[len(good)-1].Command
-	case len(open) > 0 && open[0].Scope.Role != RoleResolver:
-		s.Why, s.Command = open[0].Why, open[0].Command
-		if open[0].Need != "" {
-			s.Why += " (needs " + open[0].Need + ")"
+	case len(open) > 0 && (open[0].Scope.Role != RoleResolver || p.id == "name"):
+		last := open[len(open)-1]
+		s.Why, s.Command = last.Why, last.Command
+		if last.Need != "" {
+			s.Why += " (needs " + last.Need + ")"
 		}
 	}
 	if s.State != NotChecked {
