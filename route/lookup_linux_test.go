@@ -178,3 +178,47 @@ func TestLookupLoopback(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 }
+
+func TestLookupOddities(t *testing.T) {
+	needsIP(t)
+	for _, tc := range []struct {
+		name, setup, dst string
+		o                LookupOptions
+		outcome          Outcome
+		route            string
+	}{
+		// A socket that is bound to an interface does not see IPv6 routes to
+		// nowhere, which are on the loopback, but for next hop objects.
+		{"throw unseen", `-6 nexthop add id 14 blackhole
+-6 route add throw fd90::/32
+-6 route add fd90::/16 nhid 14
+`, "fd90::9", LookupOptions{Device: "eth1"}, OutcomeBlackhole, "blackhole fd90::/16"},
+		{"throw seen", `-6 nexthop add id 14 blackhole
+-6 route add throw fd90::/32
+-6 route add fd90::/16 nhid 14
+`, "fd90::9", LookupOptions{}, OutcomeNoRoute, ""},
+		// A rule for VRFs that is turned round means the main table.
+		{"not a VRF", `rule add pref 50 not l3mdev
+rule add pref 60 to 10.90.0.0/16 prohibit
+route add unreachable 10.90.0.0/16
+`, "10.90.0.9", LookupOptions{}, OutcomeUnreachable, "unreachable 10.90.0.0/16"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := three(t)
+			if refused := batch(h, tc.setup); refused != "" {
+				t.Skip("this kernel refuses: ", refused)
+			}
+			d, err := question{netip.MustParseAddr(tc.dst), tc.o}.answer(t, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if d.Route.Dst.IsValid() {
+				got = d.Route.Type.String() + " " + d.Route.Dst.String()
+			}
+			if d.Outcome != tc.outcome || got != tc.route || d.Rule != nil {
+				t.Errorf("got %v by %q, rule %v; want %v by %q", d.Outcome, got, d.Rule, tc.outcome, tc.route)
+			}
+		})
+	}
+}
