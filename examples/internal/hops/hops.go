@@ -1,0 +1,177 @@
+// Package hops is what the tools that print paths share: the address of the
+// target, and lines of hops in traceroute's layout.
+package hops
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/resolve"
+	"github.com/netsonde/netsonde/trace"
+)
+
+// Tracer is a [trace.Tracer] that can also tell hops while it goes on.
+type Tracer interface {
+	trace.Tracer
+	Hops(ctx context.Context, dst netip.Addr) iter.Seq2[trace.Hop, error]
+}
+
+// Lookup returns the address of a host as this system resolves it. Family is 4
+// or 6, or 0 for any; a host with addresses of both is then met by IPv4.
+func Lookup(ctx context.Context, host string, family int) (netip.Addr, error) {
+	types := map[int][]resolve.Type{4: {resolve.TypeA}, 6: {resolve.TypeAAAA}}[family]
+	r, err := resolve.Lookup(ctx, host, &resolve.LookupOptions{Types: types})
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	var found netip.Addr
+	for _, a := range r.Addrs {
+		a = a.Unmap()
+		if a.Is4() && family == 6 || a.Is6() && family == 4 {
+			continue
+		}
+		if !found.IsValid() || found.Is6() && a.Is4() {
+			found = a
+		}
+	}
+	switch {
+	case found.IsValid():
+		return found, nil
+	case len(r.Addrs) > 0:
+		return found, fmt.Errorf("%s has no IPv%d address", host, family)
+	}
+	return found, fmt.Errorf("cannot resolve %s: %v", host, r.Outcome)
+}
+
+// Printer prints hops, each line as soon as the hop is known.
+type Printer struct {
+	Out   io.Writer
+	Names *cli.Names // nil: addresses only
+	MPLS  bool       // show labels
+	// Mark is printed behind the address of a reply, if it says something.
+	Mark func(trace.Reply) string
+	// Plain leaves the address out where the name is not known.
+	Plain bool
+}
+
+// patience is how long all lines together wait for names; then addresses have
+// to do. Look-ups begin before their line is due and go on meanwhile.
+const patience = 500 * time.Millisecond
+
+// Print prints hops until the last one. A probe that this host did not let out
+// is an error; the trace is then over.
+func (p *Printer) Print(hops iter.Seq2[trace.Hop, error]) error {
+	lines := make(chan trace.Hop, 256) // as many as there are TTLs
+	var printer sync.WaitGroup
+	printer.Go(func() {
+		left := patience
+		for h := range lines {
+			if p.Names != nil {
+				start := time.Now()
+				p.Names.Wait(left)
+				left = max(0, left-time.Since(start))
+			}
+			io.WriteString(p.Out, p.Line(h)+"\n")
+		}
+	})
+	err := p.hand(hops, lines)
+	close(lines)
+	printer.Wait()
+	return err
+}
+
+// hand gives hops to the printer and has their names looked for.
+func (p *Printer) hand(hops iter.Seq2[trace.Hop, error], lines chan<- trace.Hop) error {
+	for h, err := range hops {
+		if err != nil {
+			return err
+		}
+		if p.Names != nil {
+			for _, a := range h.Addrs() {
+				p.Names.Host(a)
+			}
+		}
+		why := notSent(h)
+		if _, answered := h.Answered(); answered || why == "" {
+			lines <- h
+		}
+		if why != "" {
+			return fmt.Errorf("%s", why)
+		}
+	}
+	return nil
+}
+
+func notSent(h trace.Hop) string {
+	for _, r := range h.Replies {
+		if r.Outcome == trace.OutcomeNotSent {
+			return r.Err
+		}
+	}
+	return ""
+}
+
+// Line is a hop as traceroute prints it, without the end of the line: the
+// sender of an answer is named where it differs from that of the one before.
+func (p *Printer) Line(h trace.Hop) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%2d ", h.TTL)
+	who := ""
+	for _, r := range h.Replies {
+		if r.Outcome == trace.OutcomeSilent || r.Outcome == trace.OutcomeNotSent {
+			b.WriteString(" *")
+			continue
+		}
+		if w := p.who(r); w != who {
+			who = w
+			b.WriteString(" " + w)
+		}
+		fmt.Fprintf(&b, "  %.3f ms", float64(r.RTT)/float64(time.Millisecond))
+		if r.ICMP != nil {
+			if s := r.ICMP.Symbol(); s != "" {
+				b.WriteString(" " + s)
+			}
+		}
+	}
+	return b.String()
+}
+
+func (p *Printer) who(r trace.Reply) string {
+	w := r.From.String()
+	if p.Names != nil {
+		if name := p.Names.Host(r.From); name != "" {
+			w = cli.Escape(name) + " (" + w + ")"
+		} else if !p.Plain {
+			w += " (" + w + ")"
+		}
+	}
+	if p.Mark != nil {
+		if m := p.Mark(r); m != "" {
+			w += " " + m
+		}
+	}
+	if p.MPLS && r.ICMP != nil && len(r.ICMP.Labels) > 0 {
+		w += " <" + mpls(r.ICMP.Labels) + ">"
+	}
+	return w
+}
+
+// mpls writes a label stack as traceroute -e does.
+func mpls(stack []trace.Label) string {
+	parts := make([]string, len(stack))
+	for i, l := range stack {
+		bottom := 0
+		if l.Bottom {
+			bottom = 1
+		}
+		parts[i] = fmt.Sprintf("L=%d,E=%d,S=%d,T=%d", l.Label, l.TC, bottom, l.TTL)
+	}
+	return "MPLS:" + strings.Join(parts, "/")
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/internal/lab"
+)
+
+func TestMain(m *testing.M) {
+	// The tool as a process of its own, all of it inside a host.
+	lab.Child("traceroute", func([]string) int {
+		cli.Main("traceroute", run)
+		return 0
+	})
+	os.Exit(lab.Main(m))
+}
+
+func TestUsage(t *testing.T) {
+	for _, tt := range []struct {
+		line   string
+		code   int
+		stdout string
+		stderr string
+	}{
+		{"--help", 0, "Usage: traceroute [options] HOST [BYTES]\n", ""},
+		{"--version", 0, "traceroute ", ""},
+		{"", 2, "", "which host?"},
+		{"a 60 b", 2, "", `what is "b"?`},
+		{"-Z a", 2, "", "unknown option -Z"},
+		{"-4 -6 a", 2, "", "-4 and -6 do not go together"},
+		{"-IT a", 2, "", "-I, -T and -U do not go together"},
+		{"-p 65536 a", 2, "", "a port is between 1 and 65535"},
+		{"-m 256 a", 2, "", "max hops cannot be more than 255, or less than 1"},
+		{"-f 9 -m 3 a", 2, "", "first hop out of range"},
+		{"-q 11 a", 2, "", "no more than 10 probes per hop, and no less than 1"},
+		{"-w 0 a", 2, "", "-N, -w and -z are more than nothing"},
+		{"-s x 127.0.0.1", 2, "", `ParseAddr("x"): unable to parse IP`},
+		{"127.0.0.1 x", 2, "", `"x" is not a number`},
+		{"127.0.0.1 39", 2, "", "a packet is between 40 and 65000 bytes long"},
+		{"-I ::1 63", 2, "", "a packet is between 64 and 65000 bytes long"},
+		{"-T 127.0.0.1 100", 2, "", "with -T the kernel makes the packets, the length cannot be set"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), strings.Fields(tt.line), nil, &stdout, &stderr)
+		if tt.stderr != "" {
+			tt.stderr = "traceroute: " + tt.stderr + "; try --help\n"
+		}
+		if code != tt.code || !strings.HasPrefix(stdout.String(), tt.stdout) || stderr.String() != tt.stderr {
+			t.Errorf("%s: exit code %d, printed %q and %q", tt.line, code, stdout.String(), stderr.String())
+		}
+	}
+}
