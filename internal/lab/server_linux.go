@@ -1,6 +1,12 @@
 package lab
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // ListenTCP serves connections to an address of the host, such as
 // "10.0.0.2:80" or ":80". See Echo and Discard.
@@ -33,10 +39,17 @@ func (h *Host) ServeDNS(addr string, handler DNSHandler) *Server {
 func (h *Host) serve(addr string, listen func() (*Server, error)) *Server {
 	h.lab.t.Helper()
 	var s *Server
-	err := h.inside(func() (err error) {
+	open := func() (err error) {
 		s, err = listen()
 		return err
-	})
+	}
+	err := h.inside(open)
+	// A listener that was closed may live on for a moment in a process that is
+	// being started elsewhere: it has it from fork to exec.
+	for tries := 0; errors.Is(err, unix.EADDRINUSE) && tries < 100; tries++ {
+		time.Sleep(10 * time.Millisecond)
+		err = h.inside(open)
+	}
 	h.lab.check(err, "%s: listen at %s", h.Name, addr)
 	h.lab.atEnd(s.Close)
 	return s
