@@ -196,11 +196,8 @@ func (a arm) prepare(n *network) {
 }
 
 func (f fault) check(t *testing.T, a arm) {
-	n := build(t, f.routers)
-	if f.v6 {
-		n = buildFamily(t, f.routers, 6)
-	}
-	a.prepare(n)
+	f.checkTwin(t, a)
+	n := f.build(t, a)
 	target := n.target()
 	if f.target != nil {
 		target = f.target(n)
@@ -236,6 +233,26 @@ func (f fault) check(t *testing.T, a arm) {
 	checkCost(t, r)
 	if p := sent.Packets(); p > diagnose.MaxPackets {
 		t.Errorf("%d packets were sent, by the kernel's own count, and %d told; want at most %d", p, r.Cost.Packets, diagnose.MaxPackets)
+	}
+}
+
+func (f fault) build(t *testing.T, a arm) *network {
+	family := 4
+	if f.v6 {
+		family = 6
+	}
+	n := buildFamily(t, f.routers, family)
+	a.prepare(n)
+	return n
+}
+
+// checkTwin holds the same network without the fault to be healthy.
+func (f fault) checkTwin(t *testing.T, a arm) {
+	n := f.build(t, a)
+	for _, target := range []string{n.target(), n.named()} {
+		if r := diagnoseFrom(t, n.client, a.privileged, target); !r.Healthy() {
+			t.Errorf("without the fault: %q\n%s", r.Verdict.Code, dump(r))
+		}
 	}
 }
 
