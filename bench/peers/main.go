@@ -41,21 +41,21 @@ func main() {
 }
 
 func show(room func(*stage) table) (code int) {
-	s := &stage{}
-	defer s.clear()
-	defer func() {
-		if failed, ok := recover().(stageError); ok {
-			fmt.Fprintln(os.Stderr, "peers:", failed.error)
-			code = 2
-		}
-	}()
 	var u unix.Utsname
 	unix.Uname(&u)
 	load, _, _ := strings.Cut(readAll("/proc/loadavg"), " ")
 	fmt.Printf("%d processors, load %s before, Linux %s, %s\n\n", runtime.NumCPU(), load, unix.ByteSliceToString(u.Release[:]), runtime.Version())
-	t := room(s)
-	t.print()
-	return t.code()
+	err := lab.Play(func(s *lab.Stage) error {
+		t := room(&stage{s})
+		t.print()
+		code = t.code()
+		return nil
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		return 2
+	}
+	return code
 }
 
 // row is one figure.

@@ -4,43 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
 	"os/exec"
-	"slices"
 	"syscall"
 	"time"
 
 	"github.com/netsonde/netsonde/internal/lab"
 )
 
-// stage stands in for a test: what the lab cannot do ends the comparison.
-type stage struct{ cleanups []func() }
-
-type stageError struct{ error }
-
-func (s *stage) Helper()                      {}
-func (s *stage) Cleanup(f func())             { s.cleanups = append(s.cleanups, f) }
-func (s *stage) Skip(args ...any)             { panic(stageError{errors.New(fmt.Sprint(args...))}) }
-func (s *stage) Skipf(f string, args ...any)  { panic(stageError{fmt.Errorf(f, args...)}) }
-func (s *stage) Fatal(args ...any)            { s.Skip(args...) }
-func (s *stage) Fatalf(f string, args ...any) { s.Skipf(f, args...) }
-func (s *stage) Errorf(f string, args ...any) { s.Skipf(f, args...) }
-
-func (s *stage) TempDir() string {
-	dir, err := os.MkdirTemp("", "peers")
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-func (s *stage) clear() {
-	for _, f := range slices.Backward(s.cleanups) {
-		f()
-	}
-}
+// stage is where the comparison takes place: what the lab cannot do ends it.
+type stage struct{ *lab.Stage }
 
 // cost is what a process took.
 type cost struct {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 
 	"github.com/netsonde/netsonde/diagnose"
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -84,28 +83,21 @@ func playAll(ctx context.Context, t *cli.Tool) int {
 
 // play builds the network, breaks it, and asks what is wrong with it.
 func (d demo) play(stderr io.Writer) (report diagnose.Report, err error) {
-	stage := &stage{}
-	defer stage.clear()
-	defer func() {
-		if failed, ok := recover().(stageError); ok {
-			err = failed
+	err = lab.Play(func(s *lab.Stage) error {
+		n := buildDemo(s)
+		d.do(n)
+		c := n.client.ChildCommand("diagnose", false, "--json", d.target)
+		c.Stderr = stderr
+		out, err := c.Output()
+		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != cli.No) {
+			return err // anything but a cause that was found
 		}
-	}()
-	n := buildDemo(stage)
-	d.do(n)
-	c := n.client.ChildCommand("diagnose", false, "--json", d.target)
-	c.Stderr = stderr
-	out, err := c.Output()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == cli.No {
-		err = nil // a cause was found
-	}
-	if err != nil {
-		return report, err
-	}
-	return report, json.Unmarshal(out, &report)
+		return json.Unmarshal(out, &report)
+	})
+	return report, err
 }
 
-func buildDemo(s *stage) *demoNetwork {
+func buildDemo(s *lab.Stage) *demoNetwork {
 	l := lab.New(s)
 	n := &demoNetwork{client: l.Host("client"), ns: l.Host("ns"), gw: l.Router("gw"), r2: l.Router("r2"), web1: l.Host("web1")}
 	lan := l.Switch("lan")
@@ -125,32 +117,4 @@ func buildDemo(s *stage) *demoNetwork {
 	n.ns.ServeDNS("10.1.0.53:53", zone.Answer)
 	n.web1.ListenTCP("10.3.0.80:80", lab.Discard)
 	return n
-}
-
-// stage stands in for a test: what the lab cannot do ends the demonstration.
-type stage struct{ cleanups []func() }
-
-type stageError struct{ error }
-
-func (s *stage) Helper()                      {}
-func (s *stage) Cleanup(f func())             { s.cleanups = append(s.cleanups, f) }
-func (s *stage) Skip(args ...any)             { panic(stageError{errors.New(fmt.Sprint(args...))}) }
-func (s *stage) Skipf(f string, args ...any)  { panic(stageError{fmt.Errorf(f, args...)}) }
-func (s *stage) Fatal(args ...any)            { s.Skip(args...) }
-func (s *stage) Fatalf(f string, args ...any) { s.Skipf(f, args...) }
-func (s *stage) Errorf(f string, args ...any) { s.Skipf(f, args...) }
-
-func (s *stage) TempDir() string {
-	dir, err := os.MkdirTemp("", "diagnose")
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-func (s *stage) clear() {
-	for _, f := range slices.Backward(s.cleanups) {
-		f()
-	}
 }
