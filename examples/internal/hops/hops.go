@@ -57,7 +57,8 @@ type Printer struct {
 	MPLS  bool       // show labels
 	// Mark is printed behind the address of a reply, if it says something.
 	Mark func(trace.Reply) string
-	// Plain leaves the address out where the name is not known.
+	// Plain is tcptraceroute's layout: an address without a name stands once,
+	// and is not set off in the middle of a line.
 	Plain bool
 }
 
@@ -124,16 +125,20 @@ func (p *Printer) Line(h trace.Hop) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%2d ", h.TTL)
 	who := ""
-	for _, r := range h.Replies {
+	for i, r := range h.Replies {
 		if r.Outcome == trace.OutcomeSilent || r.Outcome == trace.OutcomeNotSent {
 			b.WriteString(" *")
 			continue
 		}
+		gap := "  "
 		if w := p.who(r); w != who {
 			who = w
 			b.WriteString(" " + w)
+			if p.Plain && i > 0 {
+				gap = " "
+			}
 		}
-		fmt.Fprintf(&b, "  %.3f ms", float64(r.RTT)/float64(time.Millisecond))
+		fmt.Fprintf(&b, "%s%.3f ms", gap, float64(r.RTT)/float64(time.Millisecond))
 		if r.ICMP != nil {
 			if s := r.ICMP.Symbol(); s != "" {
 				b.WriteString(" " + s)

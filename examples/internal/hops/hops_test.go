@@ -49,6 +49,18 @@ func TestLine(t *testing.T) {
 	}
 }
 
+// In tcptraceroute's layout an address in the middle stands closer, and the
+// target has a mark.
+func TestPlain(t *testing.T) {
+	a := netip.MustParseAddr("192.0.2.1")
+	open := trace.Reply{Outcome: trace.OutcomeOpen, From: a, RTT: time.Millisecond}
+	p := &Printer{Plain: true, Mark: func(r trace.Reply) string { return "[" + r.Outcome.String() + "]" }}
+	got := p.Line(trace.Hop{TTL: 7, Replies: []trace.Reply{{}, open, open}})
+	if want := " 7  * 192.0.2.1 [open] 1.000 ms  1.000 ms"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // A probe that did not get out ends the trace, and what was known is printed.
 func TestPrintNotSent(t *testing.T) {
 	a := netip.MustParseAddr("192.0.2.1")

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/internal/lab"
+)
+
+func TestMain(m *testing.M) {
+	// The tool as a process of its own, all of it inside a host.
+	lab.Child("tcptraceroute", func([]string) int {
+		cli.Main("tcptraceroute", run)
+		return 0
+	})
+	os.Exit(lab.Main(m))
+}
+
+func TestUsage(t *testing.T) {
+	for _, tt := range []struct {
+		line, stderr string
+	}{
+		{"", "which host?"},
+		{"a 80 b", `what is "b"?`},
+		{"-Z a", "unknown option -Z"},
+		{"a 65536", `"65536" is not a port`},
+		{"a http", `"http" is not a port`},
+		{"-m 256 a", "TTLs are between 1 and 255, and the first is not behind the last"},
+		{"-f 9 -m 3 a", "TTLs are between 1 and 255, and the first is not behind the last"},
+		{"-q 11 a", "-q is between 1 and 10"},
+		{"-w 0 a", "-w is more than nothing"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), strings.Fields(tt.line), nil, &stdout, &stderr)
+		if want := "tcptraceroute: " + tt.stderr + "; try --help\n"; code != cli.Failed || stdout.Len() > 0 || stderr.String() != want {
+			t.Errorf("%s: exit code %d, printed %q and %q", tt.line, code, stdout.String(), stderr.String())
+		}
+	}
+}
