@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -113,14 +114,59 @@ func single(r dict) {
 	}
 }
 
+// moving are the clocks.
+var moving = map[string]bool{"used": true, "confirmed": true, "updated": true, "expires": true}
+
+// settle takes out what moves by itself: a clock that lies between what ip says
+// before and after is right. All three are changed to what ip says after.
+func settle(key string, before, got, after any) (b, g, a any) {
+	switch after := after.(type) {
+	case dict:
+		before, ok1 := before.(dict)
+		got, ok2 := got.(dict)
+		if ok1 && ok2 {
+			for k := range after {
+				if before[k] != nil && got[k] != nil {
+					before[k], got[k], after[k] = settle(k, before[k], got[k], after[k])
+				}
+			}
+		}
+	case []any:
+		before, ok1 := before.([]any)
+		got, ok2 := got.([]any)
+		if ok1 && ok2 && len(before) == len(after) && len(got) == len(after) {
+			for i := range after {
+				before[i], got[i], after[i] = settle(key, before[i], got[i], after[i])
+			}
+		}
+	case json.Number:
+		lo, err1 := strconv.ParseFloat(fmt.Sprint(before), 64)
+		v, err2 := strconv.ParseFloat(fmt.Sprint(got), 64)
+		hi, err3 := after.Float64()
+		if moving[key] && err1 == nil && err2 == nil && err3 == nil && min(lo, hi) <= v && v <= max(lo, hi) {
+			return after, after, after
+		}
+	}
+	return before, got, after
+}
+
+// compare checks against ip, at a moment when nothing changes but the clocks.
 func compare(t *testing.T, h *lab.Host, what string) map[string][]dict {
 	t.Helper()
 	for range 20 {
 		before := oracle(t, h)
 		got := everything(t, h)
 		after := oracle(t, h)
+		for part := range after {
+			b, g, a := before[part], got[part], after[part]
+			for i := range a {
+				if len(b) == len(a) && len(g) == len(a) {
+					settle("", b[i], g[i], a[i])
+				}
+			}
+		}
 		if !cmp.Equal(before, after) {
-			continue // a clock or a neighbour moved
+			continue // a neighbour changed its state
 		}
 		if d := cmp.Diff(after, got); d != "" {
 			t.Fatalf("%s (-ip +netsonde):\n%s", what, d)
