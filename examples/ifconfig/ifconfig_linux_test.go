@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"math/rand/v2"
 	"net"
@@ -105,12 +106,17 @@ func TestAgainstIfconfig(t *testing.T) {
 			var diff string
 			for range 20 { // packets of the kernel's own may be counted in between
 				classic, err := host.Output("ifconfig", strings.Fields(args)...)
-				stdout, stderr, code, childErr := host.RunChild("ifconfig", false, strings.Fields(args)...)
-				if childErr != nil || (code != 0) != (err != nil) {
-					t.Fatalf("ifconfig %s: %v, %v, exit code %d: %s", args, err, childErr, code, stderr)
+				var stdout, stderr bytes.Buffer
+				code := 0
+				hostErr := host.DoUnprivileged(func() error {
+					code = run(t.Context(), strings.Fields(args), nil, &stdout, &stderr)
+					return nil
+				})
+				if hostErr != nil || (code != 0) != (err != nil) {
+					t.Fatalf("ifconfig %s: %v, %v, exit code %d: %s", args, err, hostErr, code, stderr.String())
 				}
-				if diff = cmp.Diff(lines(classic), lines(stdout)); diff == "" {
-					compared += len(lines(stdout))
+				if diff = cmp.Diff(lines(classic), lines(stdout.Bytes())); diff == "" {
+					compared += len(lines(stdout.Bytes()))
 					break
 				}
 			}

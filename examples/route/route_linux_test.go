@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +79,34 @@ func shared(text []byte) string {
 	return references.ReplaceAllString(roots.ReplaceAllString(string(text), ""), "?  $1")
 }
 
+// ours runs the tool inside the host: in a process of its own where names are
+// looked up, since that is done by other threads.
+func ours(t *testing.T, host *lab.Host, args []string) []byte {
+	t.Helper()
+	var out, errs bytes.Buffer
+	var code int
+	var err error
+	if numeric(args) {
+		err = host.DoUnprivileged(func() error {
+			code = run(t.Context(), args, nil, &out, &errs)
+			return nil
+		})
+	} else {
+		var stdout, stderr []byte
+		stdout, stderr, code, err = host.RunChild("route", false, args...)
+		out.Write(stdout)
+		errs.Write(stderr)
+	}
+	if err != nil || code != 0 || errs.Len() > 0 {
+		t.Fatalf("route %s: %v, exit code %d: %s", args, err, code, errs.String())
+	}
+	return out.Bytes()
+}
+
+func numeric(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") && strings.Contains(a, "n") })
+}
+
 // The text is the classic's, to the blank, in the same order.
 func TestAgainstRoute(t *testing.T) {
 	for _, tool := range []string{"route", "ip"} {
@@ -87,7 +117,7 @@ func TestAgainstRoute(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	c := chaos{rand.New(rand.NewPCG(seed, 1))}
-	for range 5 {
+	for round := range 6 {
 		host := newHost(t)
 		host.Sysctl("net/ipv6/conf/all/forwarding", c.of("0", "1")) // with anycast addresses or without
 		for family, command := range map[string]func() string{"-4": c.route4, "-6": c.route6} {
@@ -100,14 +130,14 @@ func TestAgainstRoute(t *testing.T) {
 			cmd.Run()
 		}
 		for _, args := range []string{"-n", "", "-e", "-ee", "-ne", "-nee", "-6", "-6n", "-A inet6 -e", "-4", "-A inet,inet6 -n", "-46ee", "-nvNF"} {
+			if round >= 2 && !numeric(strings.Fields(args)) {
+				continue // processes are slow
+			}
 			classic, err := host.Output("route", strings.Fields(args)...)
 			if err != nil {
 				t.Fatalf("route %s: %v", args, err)
 			}
-			stdout, stderr, code, err := host.RunChild("route", false, strings.Fields(args)...)
-			if err != nil || code != 0 || len(stderr) > 0 {
-				t.Fatalf("route %s: %v, exit code %d: %s", args, err, code, stderr)
-			}
+			stdout := ours(t, host, strings.Fields(args))
 			if n := strings.Count(string(stdout), "\n"); n < 8 {
 				t.Errorf("%s: only %d lines", args, n)
 			}
