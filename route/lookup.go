@@ -20,8 +20,9 @@ type LookupOptions struct {
 	TOS    uint8      // IPv4 type of service or IPv6 traffic class
 	// Proto, SPort and DPort are for rules that look at them. The kernel knows
 	// TCP (6), UDP (17), ICMP (1) and ICMPv6 (58) here. 0: not told.
-	Proto        uint8
-	SPort, DPort uint16
+	Proto uint8
+	SPort uint16 // source port; see Proto
+	DPort uint16 // destination port; see Proto
 	// FIBMatch gives the table's entry as Decision.Route instead of the route
 	// made for this destination: Dst is then the prefix that matched. (Linux 4.13)
 	FIBMatch bool
