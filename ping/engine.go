@@ -2,7 +2,6 @@ package ping
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -110,10 +109,9 @@ func (o *Options) config() (icmpsock.Config, error) {
 		return cfg, fmt.Errorf("ttl %d is not 1 to 255", o.TTL)
 	case o.TOS < 0 || o.TOS > 255:
 		return cfg, fmt.Errorf("tos %d is not 0 to 255", o.TOS)
-	case o.RecordRoute && o.IPTimestamp != IPTimestampNone:
-		return cfg, errors.New("record route and timestamps do not fit into one packet")
-	case o.IPTimestamp > IPTimestampAndAddrs:
-		return cfg, fmt.Errorf("unknown kind of timestamp %v", o.IPTimestamp)
+	}
+	if err := o.checkStamps(); err != nil {
+		return cfg, err
 	}
 	cfg.Options = o.ipOptions()
 	switch o.Method {

@@ -2,6 +2,8 @@ package ping
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,9 +20,10 @@ const (
 	IPTimestampNone     IPTimestamp = iota
 	IPTimestampOnly                 // "tsonly": up to 9 times
 	IPTimestampAndAddrs             // "tsandaddr": up to 4 times with the addresses that gave them
+	IPTimestampPrespec              // "tsprespec": the times of [Options.IPTimestampHops], as far as they are passed in that order
 )
 
-var ipTimestampNames = []string{"none", "tsonly", "tsandaddr"}
+var ipTimestampNames = []string{"none", "tsonly", "tsandaddr", "tsprespec"}
 
 // String returns the word, such as "tsonly".
 func (t IPTimestamp) String() string { return enum.String(ipTimestampNames, "ip_timestamp", t) }
@@ -44,7 +47,7 @@ type Record struct {
 
 // IPStamp is one time of the Internet timestamp option.
 type IPStamp struct {
-	Addr     netip.Addr    `json:"addr,omitzero"`        // with IPTimestampAndAddrs
+	Addr     netip.Addr    `json:"addr,omitzero"`        // with IPTimestampAndAddrs and IPTimestampPrespec
 	Midnight time.Duration `json:"since_midnight_ns"`    // since midnight UT, to the millisecond
 	Odd      bool          `json:"nonstandard,omitzero"` // the router says that it is some other time
 }
@@ -56,7 +59,8 @@ const (
 	optRecordRoute = 7
 	optTimestamp   = 68
 
-	maxOptions = 40
+	maxOptions   = 40
+	maxStampHops = 4
 )
 
 // ipOptions builds the options of a request.
@@ -70,6 +74,12 @@ func (o *Options) ipOptions() []byte {
 		b = append(b, optTimestamp, 4+9*4, 5, 0)
 	case IPTimestampAndAddrs:
 		b = append(b, optTimestamp, 4+4*8, 5, 1)
+	case IPTimestampPrespec:
+		b = append(b, optTimestamp, 4+byte(len(o.IPTimestampHops))*8, 5, 3)
+		for _, a := range o.IPTimestampHops {
+			b = append(append(b, a.Unmap().AsSlice()...), 0, 0, 0, 0)
+		}
+		return b
 	}
 	if b == nil {
 		return nil
@@ -79,6 +89,26 @@ func (o *Options) ipOptions() []byte {
 		n = 36
 	}
 	return append(b, make([]byte, n-len(b))...)
+}
+
+// checkStamps checks what is asked of the timestamp option.
+func (o *Options) checkStamps() error {
+	switch n := len(o.IPTimestampHops); {
+	case o.RecordRoute && o.IPTimestamp != IPTimestampNone:
+		return errors.New("record route and timestamps do not fit into one packet")
+	case o.IPTimestamp > IPTimestampPrespec:
+		return fmt.Errorf("unknown kind of timestamp %v", o.IPTimestamp)
+	case o.IPTimestamp == IPTimestampPrespec && (n == 0 || n > maxStampHops):
+		return fmt.Errorf("timestamps of %d given hops instead of 1 to %d", n, maxStampHops)
+	case o.IPTimestamp != IPTimestampPrespec && n > 0:
+		return errors.New("hops for timestamps, but no timestamps of given hops")
+	}
+	for _, a := range o.IPTimestampHops {
+		if !a.Unmap().Is4() {
+			return fmt.Errorf("a hop for timestamps is %v, no IPv4 address", a)
+		}
+	}
+	return nil
 }
 
 // parseIPOptions reads the options of a reply; nil means that there is nothing

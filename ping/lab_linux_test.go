@@ -337,6 +337,11 @@ func TestIPOptions(t *testing.T) {
 		if d := cmp.Diff(&want, got, equal); d != "" {
 			t.Error("route (-want +got):\n", d)
 		}
+		hops := []netip.Addr{netip.MustParseAddr(gw4), netip.MustParseAddr(server4)}
+		stamped := mustPing(t, open(t, client, Options{IPTimestamp: IPTimestampPrespec, IPTimestampHops: hops}), server4).Record
+		if stamped == nil || len(stamped.Stamps) == 0 || stamped.Stamps[0].Addr != hops[0] {
+			t.Errorf("given hops: %+v", stamped)
+		}
 		for kind, places := range map[IPTimestamp]int{IPTimestampOnly: 6, IPTimestampAndAddrs: 4} {
 			r := mustPing(t, open(t, client, Options{IPTimestamp: kind}), server4)
 			if r.Record == nil || len(r.Record.Stamps) < places-1 {

@@ -77,6 +77,8 @@ type Options struct {
 	RecordRoute bool        // IPv4: let up to 9 routers write their address into the packet; many drop such packets
 	IPTimestamp IPTimestamp // IPv4: let routers write their time into the packet; not together with RecordRoute
 
+	IPTimestampHops []netip.Addr // 1 to 4 routers or hosts, for IPTimestampPrespec
+
 	Broadcast    bool // allow IPv4 broadcast addresses
 	NoLoop       bool // do not hear one's own packets to a multicast group
 	NoTimestamps bool // use the program's clock instead of the kernel's: cheaper, less true

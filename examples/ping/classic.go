@@ -41,7 +41,7 @@ func classic(ctx context.Context, t *cli.Tool, s *settings, host string) int {
 	if err != nil {
 		return t.Fail(err)
 	}
-	engine, err := ping.Open(&s.opt)
+	engine, err := s.open()
 	if err != nil {
 		return t.Fail(err)
 	}
@@ -50,6 +50,7 @@ func classic(ctx context.Context, t *cli.Tool, s *settings, host string) int {
 	v := &view{settings: s, out: t.Stdout, host: host, addr: addr, names: newNames(ctx, !*s.numeric && !literal)}
 	defer v.names.wait()
 	defer cancel()
+	v.names.first(addr)
 	if *s.deadline > 0 {
 		defer time.AfterFunc(*s.deadline, cancel).Stop()
 	}
@@ -71,7 +72,11 @@ func classic(ctx context.Context, t *cli.Tool, s *settings, host string) int {
 // watch shows results until the last one, and returns why not even the first
 // probe could be sent if that is so.
 func (v *view) watch(ctx context.Context, cancel func(), t *cli.Tool, engine *ping.Engine) (why string) {
-	o := ping.StreamOptions{Interval: *v.interval, Count: *v.count, Adaptive: *v.adaptive, Sent: true}
+	count := *v.count
+	if *v.deadline > 0 {
+		count = 0 // then it is replies that are counted
+	}
+	o := ping.StreamOptions{Interval: *v.interval, Count: count, Adaptive: *v.adaptive, Sent: true}
 	if *v.flood && !t.Flags.Changed("interval") || o.Interval == 0 {
 		o.Interval = -1
 	}
@@ -97,11 +102,21 @@ func (v *view) watch(ctx context.Context, cancel func(), t *cli.Tool, engine *pi
 			begun = true
 			v.header(t)
 		}
-		if v.take(t, &r); r.Seq == *v.count {
+		v.take(t, &r)
+		switch {
+		case *v.deadline > 0 && v.satisfied():
+			return ""
+		case count > 0 && r.Seq == count:
 			linger.Reset(v.patience())
 		}
 	}
 	return ""
+}
+
+// satisfied tells whether a run with a deadline has what it waits for: the
+// replies that were asked for, or an error.
+func (v *view) satisfied() bool {
+	return *v.count > 0 && v.stats.Received >= uint64(*v.count) || v.stats.ICMPErrors > 0
 }
 
 // hopeless tells whether there is no sense in going on after what this host
@@ -182,7 +197,9 @@ func sourceOn(device string, v4 bool) string {
 func (v *view) take(t *cli.Tool, r *ping.Result) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.last = time.Now()
+	if r.Outcome == ping.OutcomeSent || r.Outcome == ping.OutcomeLocalError {
+		v.last = time.Now() // the run is as long as its sending, as in ping(8)
+	}
 	v.stats.Add(r)
 	line := ""
 	switch r.Outcome {

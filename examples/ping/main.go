@@ -3,6 +3,7 @@
 // Usage:
 //
 //	ping [options] HOST
+//	ping [options] -T tsprespec HOP… HOST
 //	ping [-a|-u] [-r RETRIES] [-i SECONDS] HOST HOST…
 //	ping [-a|-u] [-r RETRIES] [-i SECONDS] -g PREFIX…|FIRST LAST
 //	ping [-a|-u] … -            (hosts from standard input)
@@ -21,6 +22,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -71,7 +73,7 @@ func flags(t *cli.Tool) *settings {
 	s.retries = f.IntP("retries", "r", 0, "sweep: ask silent hosts `N` times more")
 	f.IntVarP(&s.opt.Size, "size", "s", 56, "`bytes` of payload")
 	f.IntVarP(&s.opt.TTL, "ttl", "t", 0, "set the `TTL`")
-	s.ipTime = f.StringP("timestamp", "T", "", "IP timestamps of a `kind`: tsonly or tsandaddr")
+	s.ipTime = f.StringP("timestamp", "T", "", "IP timestamps of a `kind`: tsonly, tsandaddr, or tsprespec of the hosts before the last one")
 	s.unreachable = f.BoolP("unreachable", "u", false, "sweep: print only who does not answer")
 	s.deadline = t.Seconds("deadline", "w", 0, "stop after so many `seconds`")
 	s.timeout = t.Seconds("timeout", "W", 0, "`seconds` to wait for a reply; 10, in a sweep 1")
@@ -88,6 +90,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return code
 	}
 	hosts := t.Flags.Args()
+	if *s.ipTime == "tsprespec" && len(hosts) > 1 {
+		if err := s.prespecify(hosts[:len(hosts)-1]); err != nil {
+			return t.Usage("%v", err)
+		}
+		hosts = hosts[len(hosts)-1:]
+	}
 	sweeping := *s.generate || *s.alive || *s.unreachable || len(hosts) > 1 || len(hosts) == 1 && hosts[0] == "-"
 	if err := s.options(sweeping); err != nil {
 		return t.Usage("%v", err)
@@ -97,12 +105,35 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return t.Usage("which host?")
 	case *s.four && *s.six:
 		return t.Usage("-4 and -6 do not go together")
+	case t.Flags.Changed("count") && *s.count == 0:
+		return t.Usage("-c: at least one probe; without -c there is no end")
 	case sweeping:
 		return sweep(ctx, t, s, stdin)
 	case (*s.interval < 2*time.Millisecond || *s.flood && !t.Flags.Changed("interval")) && os.Geteuid() > 0:
 		return t.Usage("an interval under 2 ms is for root; use -i 0.002 or more")
 	}
 	return classic(ctx, t, s, hosts[0])
+}
+
+// prespecify notes whose IP timestamps are wanted.
+func (s *settings) prespecify(hosts []string) error {
+	for _, host := range hosts {
+		a, err := netip.ParseAddr(host)
+		if err != nil {
+			return fmt.Errorf("-T tsprespec: %q is not an address", host)
+		}
+		s.opt.IPTimestampHops = append(s.opt.IPTimestampHops, a)
+	}
+	return nil
+}
+
+// open opens the engine; what is wrong with -I is said with what it was.
+func (s *settings) open() (*ping.Engine, error) {
+	engine, err := ping.Open(&s.opt)
+	if op, ok := errors.AsType[*ping.OpError](err); ok && *s.device != "" && !errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("-I %s: %w", *s.device, op.Err)
+	}
+	return engine, err
 }
 
 // options turns the words of the command line into the library's settings.

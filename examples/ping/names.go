@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -11,8 +14,8 @@ import (
 	"github.com/netsonde/netsonde/examples/internal/cli"
 )
 
-// names looks the names of addresses up in the background. No line waits for
-// one: until it is known, the address stands alone.
+// names looks the names of addresses up in the background. No line but the
+// first waits for one: until it is known, the address stands alone.
 type names struct {
 	ctx   context.Context
 	asked sync.WaitGroup
@@ -42,6 +45,23 @@ func (n *names) of(a netip.Addr) string {
 		n.asked.Go(func() { n.ask(a) })
 	}
 	return name
+}
+
+// patience is how long the first line may wait for the name of the host.
+const patience = 300 * time.Millisecond
+
+// first looks the name of the host up before anything is sent.
+func (n *names) first(a netip.Addr) {
+	n.of(a)
+	if n == nil {
+		return
+	}
+	done := make(chan struct{})
+	go func() { n.asked.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(patience):
+	}
 }
 
 // wait waits for the look-ups under way, which the context has ended.
@@ -77,11 +97,34 @@ func lookup(ctx context.Context, s *settings, host string) (a netip.Addr, litera
 		if a = a.Unmap(); family == "ip" || a.Is4() == (family == "ip4") {
 			return a, true, nil
 		}
-		return a, true, &net.AddrError{Err: "is an address of the other family", Addr: host}
+		return a, true, fmt.Errorf("%s: Address family for hostname not supported", host)
 	}
 	found, err := net.DefaultResolver.LookupNetIP(ctx, family, host)
 	if err != nil {
-		return a, false, err
+		return a, false, nameError(host, err)
 	}
 	return found[0].Unmap(), false, nil
+}
+
+// nameError says why a name gave no address in the words of the C library.
+func nameError(host string, err error) error {
+	d, ok := errors.AsType[*net.DNSError](err)
+	switch {
+	case ok && d.IsNotFound:
+		return fmt.Errorf("%s: Name or service not known", host)
+	case ok && d.Temporary():
+		return fmt.Errorf("%s: Temporary failure in name resolution", host)
+	}
+	return err
+}
+
+// shown is an address as people know it: a zone that is a number is shown as
+// the name of its interface.
+func shown(a netip.Addr) string {
+	if n, err := strconv.Atoi(a.Zone()); err == nil {
+		if ifi, err := net.InterfaceByIndex(n); err == nil {
+			a = a.WithZone(ifi.Name)
+		}
+	}
+	return a.String()
 }

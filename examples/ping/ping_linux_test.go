@@ -99,6 +99,8 @@ func TestAgainstPing(t *testing.T) {
 		"-c 2 -i 0.01 -R 10.2.0.2",
 		"-c 1 -T tsonly 10.1.0.1",
 		"-c 1 -T tsandaddr 10.1.0.1",
+		"-c 1 -T tsprespec 10.1.0.1 10.2.0.2",
+		"-c 1 -w 2 10.2.0.9",
 		"-c 3 -A 10.2.0.2",
 		"-c 5 -f -q 10.2.0.2",
 		"-c 1 -w 1 10.2.0.8",
@@ -146,6 +148,30 @@ func TestLines(t *testing.T) {
 		if out, _, code := tool(t, client, "", strings.Fields(line)...); !strings.Contains(out, want) || code != 1 {
 			t.Errorf("%s: exit %d, want %q in:\n%s", line, code, want, out)
 		}
+	}
+}
+
+// With a deadline it is replies that -c counts, and the time of a run is that
+// of its sending: waiting for the last reply is no part of it.
+func TestDeadlineAndTime(t *testing.T) {
+	client, gw := twoNets(t)
+	first := gw.Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest, Dst: "10.2.0.2", Share: 0.5, Action: lab.Drop})
+	out, _, code := tool(t, client, "", strings.Fields("-c 3 -w 20 -i 0.05 10.2.0.2")...)
+	if code != 0 || !strings.Contains(out, " 3 received") || first.Packets() > 0 == strings.Contains(out, "\n3 packets") {
+		t.Errorf("exit %d, %d dropped:\n%s", code, first.Packets(), out)
+	}
+	client.Blackhole("10.9.2.0/24")
+	gw.Filter(lab.Forward, lab.Rule{ICMP: lab.EchoRequest, Dst: "10.2.0.8", Action: lab.Drop})
+	if out, _, _ := tool(t, client, "", "-c", "1", "-W", "1", "10.2.0.8"); !strings.Contains(out, "loss, time 0ms") {
+		t.Errorf("waiting is counted:\n%s", out)
+	}
+}
+
+// A neighbour is shown with the name of its interface.
+func TestZoneShown(t *testing.T) {
+	client, _ := twoNets(t)
+	if out, _, code := tool(t, client, "", "-c", "1", "-W", "1", "ff02::1%eth0"); code != 0 || !strings.Contains(out, "%eth0: icmp_seq=1 ") {
+		t.Errorf("no zone:\n%s", out)
 	}
 }
 
@@ -220,17 +246,21 @@ func TestJSON(t *testing.T) {
 func TestUsage(t *testing.T) {
 	client := lab.New(t).Host("client")
 	for line, want := range map[string]string{
-		"":                     "which host?",
-		"-4 -6 ::1":            "do not go together",
-		"-M never 127.0.0.1":   "-M",
-		"-T always 127.0.0.1":  "-T",
-		"-p xyz 127.0.0.1":     "-p",
-		"-Q 256 127.0.0.1":     "-Q",
-		"-c -1 127.0.0.1":      "less than nothing",
-		"-g 127.0.0.1":         "-g",
-		"-I nosuch0 127.0.0.1": "no such device",
-		"-6 127.0.0.1":         "other family",
-		"-a -":                 "",
+		"":                       "which host?",
+		"-4 -6 ::1":              "do not go together",
+		"-M never 127.0.0.1":     "-M",
+		"-T always 127.0.0.1":    "-T",
+		"-p xyz 127.0.0.1":       "-p",
+		"-Q 256 127.0.0.1":       "-Q",
+		"-c -1 127.0.0.1":        "less than nothing",
+		"-c 0 127.0.0.1":         "at least one",
+		"-T tsprespec ::1":       "given hops",
+		"-T tsprespec b 1.1.1.1": "not an address",
+		"-g 1.2.3":               "not a prefix such as",
+		"-g 127.0.0.1":           "-g",
+		"-I nosuch0 127.0.0.1":   "-I nosuch0: no such device",
+		"-6 127.0.0.1":           "family for hostname",
+		"-a -":                   "",
 	} {
 		out, errs, code := tool(t, client, "", strings.Fields(line)...)
 		if code != 2 || out != "" || !strings.Contains(errs, want) {

@@ -28,7 +28,7 @@ func sweep(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader) int {
 	if hosts == nil {
 		return code
 	}
-	engine, err := ping.Open(&s.opt)
+	engine, err := s.open()
 	if err != nil {
 		return t.Fail(err)
 	}
@@ -170,7 +170,7 @@ func generate(args []string) (iter.Seq[netip.Addr], int, error) {
 	for _, arg := range args {
 		p, err := netip.ParsePrefix(arg)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, fmt.Errorf("%q is not a prefix such as 192.0.2.0/24", arg)
 		}
 		prefixes = append(prefixes, p)
 		free := p.Addr().BitLen() - p.Bits()

@@ -118,7 +118,7 @@ func capital(s string) string {
 // withName prints an address, and its name if that is known.
 func withName(a netip.Addr, name string) string {
 	if name == "" {
-		return a.String()
+		return shown(a)
 	}
-	return fmt.Sprintf("%s (%v)", name, a)
+	return fmt.Sprintf("%s (%s)", name, shown(a))
 }
