@@ -52,12 +52,17 @@ const patience = 300 * time.Millisecond
 
 // first looks the name of the host up before anything is sent.
 func (n *names) first(a netip.Addr) {
-	n.of(a)
 	if n == nil {
 		return
 	}
+	n.mu.Lock()
+	n.known[a] = ""
+	n.mu.Unlock()
 	done := make(chan struct{})
-	go func() { n.asked.Wait(); close(done) }()
+	n.asked.Go(func() {
+		defer close(done)
+		n.ask(a)
+	})
 	select {
 	case <-done:
 	case <-time.After(patience):
