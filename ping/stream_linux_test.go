@@ -179,6 +179,13 @@ func TestManyHostsPeriodic(t *testing.T) {
 	}
 }
 
+// ownReply reports whether a result is the target's reply, or says that replies
+// were lost in our own receive buffer, which a busy machine may do. Anything else
+// would be somebody else's.
+func ownReply(r Result, target netip.Addr) bool {
+	return r.Target == target && (r.Outcome == OutcomeReply && r.From == target || r.Outcome == OutcomeLocalError)
+}
+
 // Streams, sweeps and single pings share an engine without crossing.
 func TestSharedEngine(t *testing.T) {
 	client := manyHosts(t)
@@ -189,8 +196,8 @@ func TestSharedEngine(t *testing.T) {
 		prefix := netip.PrefixFrom(base, 20)
 		wg.Go(func() {
 			n := 0
-			for r, err := range e.Sweep(t.Context(), Hosts(prefix), &SweepOptions{Rate: -1}) {
-				if err != nil || r.Outcome != OutcomeReply || !prefix.Contains(r.Target) {
+			for r, err := range e.Sweep(t.Context(), Hosts(prefix), &SweepOptions{Rate: 4000}) {
+				if err != nil || !ownReply(r, r.Target) || !prefix.Contains(r.Target) {
 					t.Errorf("%+v, %v", r, err)
 					return
 				}
@@ -202,14 +209,14 @@ func TestSharedEngine(t *testing.T) {
 		})
 		wg.Go(func() {
 			for r, err := range e.Stream(t.Context(), []netip.Addr{base.Next()}, &StreamOptions{Interval: time.Millisecond, Count: 100}) {
-				if err != nil || r.Outcome != OutcomeReply || r.Target != base.Next() {
+				if err != nil || !ownReply(r, base.Next()) {
 					t.Errorf("%+v, %v", r, err)
 				}
 			}
 		})
 		wg.Go(func() {
 			for range 100 {
-				if r, err := e.Ping(t.Context(), base.Next().Next()); err != nil || r.Outcome != OutcomeReply || r.From != base.Next().Next() {
+				if r, err := e.Ping(t.Context(), base.Next().Next()); err != nil || !ownReply(r, base.Next().Next()) {
 					t.Errorf("%+v, %v", r, err)
 				}
 			}
