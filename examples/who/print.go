@@ -141,7 +141,7 @@ func tty(line string, boot, now time.Time) (mesg, idle string) {
 		mesg = "+"
 	}
 	used := accessed(info)
-	quiet := now.Sub(used)
+	quiet := now.Truncate(time.Second).Sub(used.Truncate(time.Second)) // as the classic counts
 	switch {
 	case used.IsZero():
 		return mesg, "  ?"
