@@ -103,7 +103,7 @@ func TestAgainstPing(t *testing.T) {
 		"-c 1 -w 2 10.2.0.9",
 		"-c 3 -A 10.2.0.2",
 		"-c 5 -f -q 10.2.0.2",
-		"-c 1 -w 1 10.2.0.8",
+		"-c 1 -w 1 -i 0.4 10.2.0.8", // the end is not when a packet is due
 		"-c 2 -i 0.01 -Q 0x28 10.2.0.2",
 		"-c 2 -i 0.01 -4 10.2.0.2",
 		"-c 1 10.9.1.1",
