@@ -19,7 +19,6 @@ func (g *gatherer) examineHost(ctx context.Context) []Fact {
 	var gateways []*evidence
 	for _, gw := range g.host.gateways() {
 		e := g.evidenceFor(ctx, peer{role: RoleNone, addr: gw})
-		e.dead = g.deadInterface(e.iface)
 		gateways = append(gateways, e)
 		if e.usable() {
 			wg.Go(func() { g.knockGateway(ctx, e) })

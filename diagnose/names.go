@@ -116,7 +116,6 @@ func (g *gatherer) newAsking(ctx context.Context, name string) *asking {
 	for _, ap := range g.host.conf.Servers {
 		s := &server{ap: ap}
 		s.ev = g.evidenceFor(ctx, peer{role: RoleResolver, addr: ap.Addr(), port: ap.Port()})
-		s.ev.dead = g.deadInterface(s.ev.iface)
 		a.servers = append(a.servers, s)
 	}
 	return a

@@ -62,6 +62,7 @@ func (g *gatherer) evidenceFor(ctx context.Context, p peer) *evidence {
 		e.gateway = g.host.named(hop)
 	}
 	e.iface = d.Route.Device
+	e.dead = g.deadInterface(e.iface)
 	return e
 }
 
@@ -78,7 +79,6 @@ func (g *gatherer) reach(ctx context.Context, addrs []netip.Addr) (*evidence, []
 	var all, routed []*evidence
 	for _, a := range addrs[:min(len(addrs), maxTried)] {
 		e := g.evidenceFor(ctx, peer{role: RoleTarget, addr: a, port: g.target.Port})
-		e.dead = g.deadInterface(e.iface)
 		all = append(all, e)
 		if e.usable() {
 			routed = append(routed, e)

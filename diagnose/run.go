@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,18 +91,11 @@ func (g *gatherer) look(ctx context.Context) (err error) {
 	if h.routes, err = g.tools.routes.Routes(ctx); err != nil && !errors.Is(err, route.ErrInterrupted) {
 		return err
 	}
-	h.confPath = cmpOr(g.opts.ResolvConf, "/etc/resolv.conf")
+	h.confPath = cmp.Or(g.opts.ResolvConf, "/etc/resolv.conf")
 	h.conf, h.confErr = resolve.ReadConfig(h.confPath)
-	h.hosts, _ = resolve.ReadHosts(cmpOr(g.opts.HostsFile, "/etc/hosts"))
+	h.hosts, _ = resolve.ReadHosts(cmp.Or(g.opts.HostsFile, "/etc/hosts"))
 	h.distro = distribution(g.opts.OSRelease)
 	return nil
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
 }
 
 // examineTarget is the whole procedure: name, path, port.

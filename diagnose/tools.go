@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"os"
@@ -43,20 +44,20 @@ func newTools(o Options) (*tools, error) {
 	}
 	netns := t.namespace(o)
 	k := kernel{netns: netns, options: o}
-	t.links = or[LinkInspector](t.links, link.Netlink{NetNS: netns})
-	t.lookup = or[RouteLookuper](t.lookup, k)
-	t.routes = or[RouteLister](t.routes, k)
-	t.neighbors = or[NeighborLister](t.neighbors, k)
-	t.sockets = or[SocketLister](t.sockets, k)
-	t.resolver = or[Resolver](t.resolver, &resolve.Client{
+	t.links = cmp.Or[LinkInspector](t.links, link.Netlink{NetNS: netns})
+	t.lookup = cmp.Or[RouteLookuper](t.lookup, k)
+	t.routes = cmp.Or[RouteLister](t.routes, k)
+	t.neighbors = cmp.Or[NeighborLister](t.neighbors, k)
+	t.sockets = cmp.Or[SocketLister](t.sockets, k)
+	t.resolver = cmp.Or[Resolver](t.resolver, &resolve.Client{
 		// One datagram may be lost; three hardly are.
 		Timeout: goalTimeout / 3, Attempts: 3, Device: o.Interface, Mark: o.Mark, NetNS: netns,
 	})
-	t.scanner = or[Scanner](t.scanner, portscan.Connect{Options: portscan.Options{
+	t.scanner = cmp.Or[Scanner](t.scanner, portscan.Connect{Options: portscan.Options{
 		Timeout: goalTimeout, Device: o.Interface, Mark: o.Mark, NetNS: netns,
 	}})
 	traceOptions := trace.Options{MaxSilent: maxSilent, Device: o.Interface, Mark: o.Mark, NetNS: netns}
-	t.udpTracer = or[Tracer](t.udpTracer, trace.UDP{Options: traceOptions})
+	t.udpTracer = cmp.Or[Tracer](t.udpTracer, trace.UDP{Options: traceOptions})
 	if t.tcpTracer == nil {
 		t.tcpTracer = func(port uint16) Tracer {
 			withPort := traceOptions
@@ -96,14 +97,6 @@ func (t *tools) hostname() string {
 		return ""
 	}
 	return name
-}
-
-func or[T comparable](given, def T) T {
-	var zero T
-	if given == zero {
-		return def
-	}
-	return given
 }
 
 // kernel is this host's own tables.
