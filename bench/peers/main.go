@@ -3,7 +3,9 @@
 //
 // Usage:
 //
-//	go run -C bench ./peers ping
+//	go run -C bench ./peers ROOM [PART]
+//
+// The rooms and their parts are listed when it is called without.
 //
 // Everything happens in network namespaces that it makes: nothing is sent
 // outside. What is not installed is left out, and said to be.
@@ -13,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,18 +23,31 @@ import (
 	"github.com/netsonde/netsonde/internal/lab"
 )
 
-// rooms are the comparisons by name; each returns its table.
-var rooms = map[string]func(*stage) table{"ping": comparePing}
+// part is a piece of a comparison that can be run alone.
+type part struct {
+	name string
+	run  func(*stage) table
+}
+
+// rooms are the comparisons by name.
+var rooms = map[string][]part{
+	"ping": {{"ping", comparePing}},
+}
 
 func main() {
 	registerPing()
 	code, err := lab.Isolated(func() int {
-		room := rooms[strings.Join(os.Args[1:], " ")]
-		if room == nil {
-			fmt.Fprintln(os.Stderr, "peers: say what to compare: ping")
+		parts := chosen(os.Args[1:])
+		if len(parts) == 0 {
+			fmt.Fprintln(os.Stderr, "peers: say what to compare:")
+			for room, parts := range rooms {
+				for _, p := range parts {
+					fmt.Fprintf(os.Stderr, "  %s %s\n", room, p.name)
+				}
+			}
 			return 2
 		}
-		return show(room)
+		return show(parts)
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers: no network can be built here:", err)
@@ -40,22 +56,36 @@ func main() {
 	os.Exit(code)
 }
 
-func show(room func(*stage) table) (code int) {
+// chosen returns the parts that the arguments ask for.
+func chosen(args []string) []part {
+	switch len(args) {
+	case 1:
+		return rooms[args[0]]
+	case 2:
+		return slices.DeleteFunc(slices.Clone(rooms[args[0]]), func(p part) bool { return p.name != args[1] })
+	}
+	return nil
+}
+
+// show runs each part on a stage of its own and prints one table.
+func show(parts []part) (code int) {
 	var u unix.Utsname
 	unix.Uname(&u)
 	load, _, _ := strings.Cut(readAll("/proc/loadavg"), " ")
 	fmt.Printf("%d processors, load %s before, Linux %s, %s\n\n", runtime.NumCPU(), load, unix.ByteSliceToString(u.Release[:]), runtime.Version())
-	err := lab.Play(func(s *lab.Stage) error {
-		t := room(&stage{s})
-		t.print()
-		code = t.code()
-		return nil
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		return 2
+	var all table
+	for _, p := range parts {
+		err := lab.Play(func(s *lab.Stage) error {
+			all = append(all, p.run(&stage{s})...)
+			return nil
+		})
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "peers: %s: %v\n", p.name, err)
+			code = 2
+		}
 	}
-	return code
+	all.print()
+	return max(code, all.code())
 }
 
 // row is one figure.
