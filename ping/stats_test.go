@@ -58,18 +58,6 @@ func TestStatsAgainstSamples(t *testing.T) {
 	}
 }
 
-func TestBuckets(t *testing.T) {
-	for i := range histBuckets {
-		lo, hi := bucketStart(i), bucketStart(i+1)
-		if i == histBuckets-1 {
-			hi = math.MaxInt64
-		}
-		if bucketOf(lo) != i || bucketOf(hi-1) != i || lo >= hi {
-			t.Fatalf("bucket %d: %d to %d are in %d and %d", i, lo, hi, bucketOf(lo), bucketOf(hi-1))
-		}
-	}
-}
-
 // Merging parts gives what one would have counted.
 func TestMerge(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
