@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -17,21 +17,25 @@ import (
 	"github.com/netsonde/netsonde/internal/sock"
 )
 
-// Conn is the pair of sockets. Send and Errors may be called while another
-// goroutine is in Wait; every other pair of calls must not overlap, except Wake.
+// Conn is the sockets of both families. Send, Grow and Errors may be called
+// while another goroutine is in Wait; every other pair of calls must not
+// overlap, except Wake.
 type Conn struct {
-	socks [2]*socket // IPv4, IPv6
-	errs  [2]error   // why a family is not there
+	cfg   Config
+	socks [2][]*socket // IPv4, IPv6: one, or one an identifier
+	errs  [2]error     // why a family is not there
 	raw   bool
 	why   string
 	in    *batch // replies
 	queue *batch // error queue
-	poll  [3]unix.PollFd
-	ready [2]int16 // what Wait found, per family
-	msg   Message  // the one that is being told
+	msg   Message
 	entry errqueue.Message
+	// What Wait waits for: the eventfd, then the sockets of watched.
+	poll    []unix.PollFd
+	watched []*socket
 
-	mu     sync.Mutex // for Wake
+	mu     sync.Mutex // for Wake, and for what Wait is to watch
+	all    []*socket
 	wakefd int
 	closed bool
 }
@@ -39,8 +43,8 @@ type Conn struct {
 // Open opens the sockets, at least that of one family. The kind of socket is
 // the same for both.
 func Open(cfg Config) (*Conn, error) {
-	c := &Conn{wakefd: -1}
-	err := sock.InNamespace(cfg.NetNS, func() error { return c.open(&cfg) })
+	c := &Conn{wakefd: -1, cfg: cfg}
+	err := sock.InNamespace(cfg.NetNS, func() error { return c.open(&c.cfg) })
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +56,7 @@ func Open(cfg Config) (*Conn, error) {
 	size := len(cfg.Payload) + 68
 	c.in = newBatch(2*batchLen, size, 192, 1)
 	c.queue = newBatch(batchLen/2, 1280, 256, 1)
-	c.poll = [3]unix.PollFd{{Fd: -1}, {Fd: -1}, {Fd: int32(c.wakefd), Events: unix.POLLIN}}
-	for i, s := range c.socks {
-		if s != nil {
-			c.poll[i] = unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN}
-		}
-	}
+	c.poll = append(c.poll, unix.PollFd{Fd: int32(c.wakefd), Events: unix.POLLIN})
 	return c, nil
 }
 
@@ -94,9 +93,12 @@ func (c *Conn) open(cfg *Config) error {
 func (c *Conn) try(cfg *Config, raw bool) error {
 	c.raw = raw
 	for i := range c.socks {
-		c.socks[i], c.errs[i] = open(i == 1, raw, cfg)
+		var s *socket
+		if s, c.errs[i] = open(i == 1, raw, cfg); s != nil {
+			c.add(i, s)
+		}
 	}
-	if c.socks[0] == nil && c.socks[1] == nil {
+	if len(c.all) == 0 {
 		if cfg.Source.IsValid() && cfg.Source.Is6() {
 			return c.errs[1]
 		}
@@ -131,22 +133,8 @@ func kernelAtLeast(major, minor int) bool {
 	return a > major || a == major && b >= minor
 }
 
-func (c *Conn) socket(v6 bool) (*socket, error) {
-	i := 0
-	if v6 {
-		i = 1
-	}
-	if c.socks[i] == nil {
-		return nil, c.errs[i]
-	}
-	return c.socks[i], nil
-}
-
 // Has returns why packets of a family cannot be sent, or nil.
-func (c *Conn) Has(v6 bool) error {
-	_, err := c.socket(v6)
-	return err
-}
+func (c *Conn) Has(v6 bool) error { return c.errs[lane(v6)] }
 
 // Raw reports which kind of socket it is.
 func (c *Conn) Raw() bool { return c.raw }
@@ -154,41 +142,18 @@ func (c *Conn) Raw() bool { return c.raw }
 // Why says why it is that kind.
 func (c *Conn) Why() string { return c.why }
 
-// ID returns the ICMP identifier of a family, 0 when the family is not there.
-func (c *Conn) ID(v6 bool) uint16 {
-	s, err := c.socket(v6)
-	if err != nil {
-		return 0
-	}
-	return s.id
-}
-
 // Stamped reports whether the kernel gives timestamps.
 func (c *Conn) Stamped() bool {
-	for _, s := range c.socks {
-		if s != nil && s.stamped {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.all, func(s *socket) bool { return s.stamped })
 }
 
-// Dropped returns how many packets the kernel has thrown away because the
-// receive buffer of a family was full (SO_MEMINFO, linux/sock_diag.h).
-func (c *Conn) Dropped(v6 bool) uint32 {
-	s, err := c.socket(v6)
-	if err != nil {
-		return 0
+// Dropped returns how many packets the kernel has thrown away because a
+// receive buffer of the family was full (SO_MEMINFO, linux/sock_diag.h).
+func (c *Conn) Dropped(v6 bool) (n uint32) {
+	for _, s := range c.socks[lane(v6)] {
+		n += s.dropped()
 	}
-	const drops = 8 // SK_MEMINFO_DROPS
-	var info [drops + 1]uint32
-	n := uint32(unsafe.Sizeof(info))
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
-		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&n)), 0)
-	if errno != 0 {
-		return 0
-	}
-	return info[drops]
+	return n
 }
 
 // Wait waits until there is something to receive, until Wake or for d; a
@@ -199,28 +164,39 @@ func (c *Conn) Wait(d time.Duration) error {
 		t := unix.NsecToTimespec(int64(d))
 		ts = &t
 	}
-	n, err := unix.Ppoll(c.poll[:], ts, nil)
+	c.watch()
+	n, err := unix.Ppoll(c.poll, ts, nil)
 	if err == unix.EINTR {
 		return nil
 	}
 	if err != nil || n == 0 {
 		return err
 	}
-	for i := range c.ready {
-		c.ready[i] |= c.poll[i].Revents
+	for i, s := range c.watched {
+		s.ready |= c.poll[i+1].Revents
 	}
-	if c.poll[2].Revents&unix.POLLIN != 0 {
+	if c.poll[0].Revents&unix.POLLIN != 0 {
 		var b [8]byte
 		unix.Read(c.wakefd, b[:])
 	}
 	return nil
 }
 
+// watch takes in sockets that are new.
+func (c *Conn) watch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.all[len(c.watched):] {
+		c.watched = append(c.watched, s)
+		c.poll = append(c.poll, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
+	}
+}
+
 // Pause is Wait that lets what comes gather until d is over: one wake-up for
 // many packets. The kernel's stamps make up for the delay.
 func (c *Conn) Pause(d time.Duration) error {
 	ts := unix.NsecToTimespec(int64(max(0, d)))
-	if _, err := unix.Ppoll(c.poll[2:], &ts, nil); err != nil && err != unix.EINTR {
+	if _, err := unix.Ppoll(c.poll[:1], &ts, nil); err != nil && err != unix.EINTR {
 		return err
 	}
 	return c.Wait(0)
@@ -243,10 +219,8 @@ func (c *Conn) Close() error {
 		return net.ErrClosed
 	}
 	c.closed = true
-	for _, s := range c.socks {
-		if s != nil {
-			unix.Close(s.fd)
-		}
+	for _, s := range c.all {
+		unix.Close(s.fd)
 	}
 	if c.wakefd >= 0 {
 		unix.Close(c.wakefd)

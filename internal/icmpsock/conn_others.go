@@ -28,7 +28,7 @@ type Conn struct {
 	cfg   Config
 	socks [2]*icmp.PacketConn
 	errs  [2]error
-	id    uint16
+	id    uint16 // the first of MaxIDs, a multiple of that
 	raw   bool
 	why   string
 
@@ -57,7 +57,7 @@ func Open(cfg Config) (*Conn, error) {
 		return nil, operr.Unsupported("device, mark, namespace, fragmentation, IP options, broadcast")
 	}
 	c := &Conn{
-		cfg: cfg, id: uint16(rand.N(0xffff)) + 1, buf: make([]byte, wire.ICMPLen+len(cfg.Payload)),
+		cfg: cfg, id: uint16(rand.N(1<<16/MaxIDs-1)+1) * MaxIDs, buf: make([]byte, wire.ICMPLen+len(cfg.Payload)),
 		packets: make(chan packet, 256), wake: make(chan struct{}, 1), quit: make(chan struct{}),
 	}
 	if err := c.open(); err != nil {
@@ -199,8 +199,25 @@ func (c *Conn) Raw() bool { return c.raw }
 // Why says why it is that kind.
 func (c *Conn) Why() string { return c.why }
 
-// ID returns the ICMP identifier.
-func (c *Conn) ID(bool) uint16 { return c.id }
+// IDs returns the ICMP identifiers of a family, in the order of Packet.ID.
+func (c *Conn) IDs(v6 bool) (ids []uint16) {
+	if c.Has(v6) != nil {
+		return nil
+	}
+	for i := range uint16(MaxIDs) {
+		ids = append(ids, c.id+i)
+	}
+	return ids
+}
+
+// Exclusive reports false: the system does not keep others from using them.
+func (c *Conn) Exclusive() bool { return false }
+
+// Grow has nothing to do: all identifiers are there from the beginning.
+func (c *Conn) Grow(v6 bool, _ int) error { return c.Has(v6) }
+
+// ours reports whether an identifier is one of ours.
+func (c *Conn) ours(id uint16) bool { return id-id%MaxIDs == c.id }
 
 // Stamped reports whether the kernel gives timestamps.
 func (c *Conn) Stamped() bool { return false }
@@ -218,7 +235,7 @@ func (c *Conn) Send(v6 bool, ps []Packet) (int, error) {
 	for n := range ps {
 		p := &ps[n]
 		request, _ := echo(v6)
-		h := wire.ICMP{Type: request, ID: c.id, Seq: p.Seq}
+		h := wire.ICMP{Type: request, ID: c.id + uint16(p.ID), Seq: p.Seq}
 		copy(c.buf[h.Put(c.buf):], c.cfg.Payload)
 		copy(c.buf[wire.ICMPLen:], p.Head[:min(HeadLen, len(c.cfg.Payload))])
 		if !v6 {
@@ -294,15 +311,17 @@ func (c *Conn) message(p *packet, f func(*Message)) {
 	}
 	m := Message{V6: p.v6, From: p.from, TTL: p.ttl, TOS: -1, Size: len(data)}
 	switch {
-	case h.Type == reply && h.ID == c.id:
+	case h.Type == reply && c.ours(h.ID):
+		m.ID = uint8(h.ID % MaxIDs)
 		m.Kind, m.Seq, m.Payload = Reply, h.Seq, body
 	case h.Type != reply && h.Type != request:
 		quoted, ext := wire.SplitExtensions(p.v6, data, body)
 		q, ok := wire.ParseQuote(quoted)
 		inner, rest, ok2 := wire.ParseICMP(q.Transport)
-		if !ok || !ok2 || q.FragOff != 0 || inner.Type != request || inner.ID != c.id {
+		if !ok || !ok2 || q.FragOff != 0 || inner.Type != request || !c.ours(inner.ID) {
 			return
 		}
+		m.ID = uint8(inner.ID % MaxIDs)
 		m.Kind, m.Seq, m.Payload, m.Dst = Error, inner.Seq, rest, q.Dst
 		m.ICMP = icmperr.New(p.from, h.Type, h.Code)
 		m.ICMP.TTL, m.ICMP.Labels = p.ttl, icmperr.ParseMPLS(ext)

@@ -25,6 +25,9 @@ const (
 	Raw                    // SOCK_RAW
 )
 
+// MaxIDs is how many ICMP identifiers a family can have.
+const MaxIDs = 16
+
 // HeadLen is how many bytes of the payload differ from packet to packet.
 const HeadLen = 8
 
@@ -49,10 +52,13 @@ type Config struct {
 // Packet is one echo request.
 type Packet struct {
 	Dst  netip.Addr
+	ID   uint8 // index of the identifier, see Grow; packets of the same one in a row go out together
 	Seq  uint16
-	Key  uint32 // comes back with the transmit stamp; must count up by one
+	Key  uint32 // comes back with the transmit stamp
 	TTL  int    // of this packet alone, 1 to 255; 0: that of the Config (Linux)
 	Head [HeadLen]byte
+
+	NoStamp bool // do without the kernel's time of sending (Linux 6.13; ignored before)
 }
 
 // Kind is what a Message tells.
@@ -73,6 +79,7 @@ type Message struct {
 	Damaged bool       // Reply: the checksum is wrong (raw sockets see such packets)
 	From    netip.Addr // Reply: who answered
 	Dst     netip.Addr // Error, Local: where our packet was going
+	ID      uint8      // Reply, Error: index of the identifier
 	Seq     uint16     // Reply, Error
 	Key     uint32     // Sent
 	TTL     int        // Reply: TTL or hop limit on arrival, 0 not known

@@ -55,35 +55,6 @@ func packets(dst string, first, n int) []Packet {
 	return ps
 }
 
-// Two sockets never have the same identifier, and nobody can take one that is
-// in use.
-func TestIdentifierIsOurs(t *testing.T) {
-	h := lab.New(t).Host("h")
-	seen := map[uint16]bool{}
-	for range 20 {
-		c := openIn(t, h, Config{Payload: make([]byte, 8)})
-		if seen[c.ID(false)] || c.ID(false) == 0 || c.ID(true) == 0 {
-			t.Errorf("identifiers %d and %d", c.ID(false), c.ID(true))
-		}
-		seen[c.ID(false)] = true
-	}
-	id := openIn(t, h, Config{}).ID(false)
-	err := h.Do(func() error {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_ICMP)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		if err := unix.Bind(fd, &unix.SockaddrInet4{Port: int(id)}); err != unix.EADDRINUSE {
-			t.Errorf("binding identifier %d again: %v", id, err)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Transmit stamps come back with the right key, both where the kernel takes
 // keys from us and where it counts itself, also after packets that failed.
 func TestStampKeys(t *testing.T) {
@@ -92,7 +63,7 @@ func TestStampKeys(t *testing.T) {
 	for _, keyed := range []bool{true, false} {
 		for _, raw := range []Choice{Datagram, Raw} {
 			c := openIn(t, h, Config{Choice: raw, Payload: make([]byte, 56)})
-			for _, s := range c.socks {
+			for _, s := range c.all {
 				if keyed && !s.keyed {
 					t.Skip("this kernel does not take keys")
 				}

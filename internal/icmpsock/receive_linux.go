@@ -15,12 +15,12 @@ import (
 // always comes before the reply to it.
 func (c *Conn) Receive(f func(*Message)) (all bool, err error) {
 	all = true
-	for i, s := range c.socks {
-		if s == nil || c.ready[i] == 0 {
+	for _, s := range c.watched {
+		if s.ready == 0 {
 			continue
 		}
-		ready := c.ready[i]
-		c.ready[i] = 0
+		ready := s.ready
+		s.ready = 0
 		replies := 0
 		if ready&unix.POLLIN != 0 {
 			if replies, err = c.in.receive(s.fd, 0); left(err) {
@@ -29,7 +29,7 @@ func (c *Conn) Receive(f func(*Message)) (all bool, err error) {
 				return false, err
 			}
 			if replies == len(c.in.hdrs) {
-				c.ready[i], all = c.ready[i]|unix.POLLIN, false
+				s.ready, all = unix.POLLIN, false
 			}
 		}
 		// The queue is read after the replies and told before them: a stamp
@@ -38,9 +38,6 @@ func (c *Conn) Receive(f func(*Message)) (all bool, err error) {
 			if err := c.receiveQueue(s, ready, f); err != nil {
 				return false, err
 			}
-		}
-		if c.ready[i] != 0 {
-			all = false
 		}
 		for j := range replies {
 			c.reply(s, j, f)
@@ -52,11 +49,15 @@ func (c *Conn) Receive(f func(*Message)) (all bool, err error) {
 // Errors tells what is in the error queue of a family, without waiting: what
 // this host has to say about a packet that it did not send is there at once.
 func (c *Conn) Errors(v6 bool, f func(*Message)) error {
-	s, err := c.socket(v6)
-	if err != nil {
+	if err := c.Has(v6); err != nil {
 		return err
 	}
-	return c.receiveQueue(s, 0, f)
+	for _, s := range c.socks[lane(v6)] {
+		if err := c.receiveQueue(s, 0, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Conn) receiveQueue(s *socket, ready int16, f func(*Message)) error {
@@ -97,7 +98,7 @@ func (c *Conn) queued(s *socket, j int, f func(*Message)) {
 	case errqueue.ICMP, errqueue.ICMP6:
 		h, body, ok := wire.ParseICMP(data)
 		request, _ := echo(s.v6)
-		if !ok || h.Type != request || h.ID != s.id {
+		if m.ID, ok = s.indexOf(h.ID, ok); !ok || h.Type != request {
 			return // a raw socket hears of other programs' packets too
 		}
 		m.Kind, m.Seq, m.Payload, m.Err = Error, h.Seq, body, q.Errno
@@ -127,7 +128,7 @@ func (c *Conn) reply(s *socket, j int, f func(*Message)) {
 	}
 	h, body, ok := wire.ParseICMP(data)
 	_, want := echo(s.v6)
-	if !ok || h.Type != want || h.ID != s.id {
+	if m.ID, ok = s.indexOf(h.ID, ok); !ok || h.Type != want {
 		return
 	}
 	m.Seq, m.Payload = h.Seq, body

@@ -16,18 +16,49 @@ const sendIovecs = 2
 // error that an earlier packet left on the socket is never taken for one of
 // this packet.
 func (c *Conn) Send(v6 bool, ps []Packet) (int, error) {
-	s, err := c.socket(v6)
-	if err != nil {
+	if err := c.Has(v6); err != nil {
 		return 0, err
 	}
+	sent := 0
+	for sent < len(ps) {
+		s, run := c.next(v6, ps[sent:])
+		if s == nil {
+			return sent, unix.EADDRNOTAVAIL
+		}
+		n, err := s.send(run)
+		if sent += n; err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// next returns the packets at the beginning of ps that go through one socket,
+// and that socket; nil for an identifier that is not there.
+func (c *Conn) next(v6 bool, ps []Packet) (*socket, []Packet) {
+	socks := c.socks[lane(v6)]
+	if c.raw {
+		return socks[0], ps
+	}
+	id := ps[0].ID
+	n := 1
+	for n < len(ps) && ps[n].ID == id {
+		n++
+	}
+	if int(id) >= len(socks) {
+		return nil, nil
+	}
+	return socks[id], ps[:n]
+}
+
+func (s *socket) send(ps []Packet) (sent int, err error) {
 	if s.out == nil {
-		s.out = newBatch(batchLen, wire.ICMPLen+HeadLen, 2*unix.CmsgSpace(4), sendIovecs)
+		s.out = newBatch(batchLen, wire.ICMPLen+HeadLen, 3*unix.CmsgSpace(4), sendIovecs)
 		for i := range s.out.hdrs {
 			setIovec(&s.out.iovs[i*sendIovecs], s.out.dataOf(i)[:wire.ICMPLen+s.headN])
 			setIovec(&s.out.iovs[i*sendIovecs+1], s.tail)
 		}
 	}
-	sent := 0
 	for sent < len(ps) {
 		n, err := s.build(ps[sent:])
 		if n > 0 {
@@ -63,7 +94,10 @@ func (s *socket) build(ps []Packet) (int, error) {
 // control writes the control messages of a packet into oob.
 func (s *socket) control(h *unix.Msghdr, oob []byte, p *Packet) {
 	n := 0
-	if s.keyed {
+	switch {
+	case s.keyed && p.NoStamp:
+		n += cmsg(oob[n:], unix.SOL_SOCKET, unix.SO_TIMESTAMPING, 0)
+	case s.keyed:
 		n += cmsg(oob[n:], unix.SOL_SOCKET, unix.SCM_TS_OPT_ID, p.Key)
 	}
 	if p.TTL > 0 && s.v6 {
@@ -83,6 +117,9 @@ func (s *socket) control(h *unix.Msghdr, oob []byte, p *Packet) {
 func (s *socket) echo(b []byte, p *Packet) {
 	request, _ := echo(s.v6)
 	h := wire.ICMP{Type: request, ID: s.id, Seq: p.Seq}
+	if s.raw {
+		h.ID += uint16(p.ID)
+	}
 	h.Put(b)
 	copy(b[wire.ICMPLen:], p.Head[:s.headN])
 	if s.raw && !s.v6 {
@@ -95,7 +132,7 @@ func (s *socket) echo(b []byte, p *Packet) {
 func (s *socket) flush(ps []Packet) (int, error) {
 	sent, tries := 0, 0
 	for sent < len(ps) {
-		if s.stamped && !s.keyed && s.count.unsure {
+		if s.stamped && !s.keyed && (s.count.unsure || ps[sent].Key != s.count.base+s.count.sent) {
 			s.restartCount(ps[sent].Key)
 		}
 		n, err := mmsg(unix.SYS_SENDMMSG, s.fd, s.out.hdrs[sent:len(ps)], unix.MSG_DONTWAIT)

@@ -30,9 +30,11 @@ const stampFlags = unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_RX_
 type socket struct {
 	fd      int
 	v6, raw bool
-	id      uint16
-	stamped bool // the kernel was asked for timestamps
-	keyed   bool // each packet brings its own key (SCM_TS_OPT_ID, Linux 6.13)
+	index   uint8  // which of its family's
+	id      uint16 // of raw sockets the first of MaxIDs, a multiple of that
+	ready   int16  // what Wait found
+	stamped bool   // the kernel was asked for timestamps
+	keyed   bool   // each packet brings its own key (SCM_TS_OPT_ID, Linux 6.13)
 	count   counter
 	tail    []byte // payload behind the packet's own bytes
 	headN   int
@@ -78,7 +80,7 @@ func (s *socket) bind(source netip.Addr) error {
 		}
 	}
 	if s.raw {
-		s.id = uint16(rand.N(0xffff)) + 1
+		s.id = uint16(rand.N(1<<16/MaxIDs-1)+1) * MaxIDs
 		if source.IsUnspecified() {
 			return nil
 		}
@@ -93,6 +95,30 @@ func (s *socket) bind(source netip.Addr) error {
 	sa, err := unix.Getsockname(s.fd)
 	s.id = sock.AddrPort(sa).Port()
 	return err
+}
+
+// idMask leaves of the identifiers of a raw socket what they have in common.
+const idMask = 1<<16 - MaxIDs
+
+// indexOf returns which identifier id is, and false for one that is not ours.
+func (s *socket) indexOf(id uint16, ok bool) (uint8, bool) {
+	if s.raw {
+		return uint8(id &^ idMask), ok && id&idMask == s.id
+	}
+	return s.index, ok && id == s.id
+}
+
+// dropped returns how many packets had no room in the receive buffer.
+func (s *socket) dropped() uint32 {
+	const drops = 8 // SK_MEMINFO_DROPS
+	var info [drops + 1]uint32
+	n := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&n)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return info[drops]
 }
 
 func (s *socket) configure(cfg *Config) error {
@@ -185,6 +211,7 @@ func (s *socket) filter() error {
 		}
 		return s.attach([]unix.SockFilter{
 			{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 4},
+			{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: idMask},
 			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(s.id), Jf: 1},
 			{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18},
 			{Code: unix.BPF_RET | unix.BPF_K, K: 0},
@@ -197,6 +224,7 @@ func (s *socket) filter() error {
 	return s.attach([]unix.SockFilter{
 		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: 0}, // length of the IPv4 header
 		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_IND, K: 4},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: idMask},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(s.id), Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
