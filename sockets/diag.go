@@ -29,38 +29,83 @@ const (
 	sizeofUnixReq = 24 // struct unix_diag_req
 	sizeofUnixMsg = 16 // struct unix_diag_msg
 
+	protoMPTCP = 262
+
+	reqBytecode = 1 // attributes of a request: INET_DIAG_REQ_*
+	reqProtocol = 3
+
+	inetDiagInfo     = 2
+	inetDiagVegas    = 3
+	inetDiagCong     = 4
+	inetDiagTOS      = 5
+	inetDiagTClass   = 6
+	inetDiagMemory   = 7
 	inetDiagShutdown = 8
+	inetDiagDCTCP    = 9
 	inetDiagProtocol = 10
 	inetDiagV6Only   = 11
 	inetDiagMark     = 15
+	inetDiagBBR      = 16
+	inetDiagClassID  = 17
+	inetDiagULP      = 19
 	inetDiagCgroupID = 21
 	inetDiagSockopt  = 22
+
+	// extInfo and extMemory ask for attributes by their numbers.
+	extInfo   = 1<<(inetDiagInfo-1) | 1<<(inetDiagVegas-1) | 1<<(inetDiagCong-1) | 1<<(inetDiagTOS-1) | 1<<(inetDiagTClass-1)
+	extMemory = 1 << (inetDiagMemory - 1)
 
 	unixDiagName     = 0
 	unixDiagPeer     = 2
 	unixDiagRQLen    = 4
+	unixDiagMemory   = 5
 	unixDiagShutdown = 6
 	unixDiagUID      = 7
 
 	// unixShow asks for name, peer, queue lengths and user: UDIAG_SHOW_*.
-	unixShow = 1<<0 | 1<<2 | 1<<4 | 1<<6
+	unixShow       = 1<<0 | 1<<2 | 1<<4 | 1<<6
+	unixShowMemory = 1 << 5
 )
 
-// inetRequest is the request for all sockets of a family and protocol that are
-// in one of the states.
-func inetRequest(family, protocol uint8, states uint32) []byte {
+// inetRequest is the request for the sockets of a family and protocol that are
+// in one of the states and pass the filter.
+func (o *Options) inetRequest(family uint8, p Protocol) []byte {
 	b := make([]byte, sizeofInetReq)
-	b[0], b[1] = family, protocol
-	binary.NativeEndian.PutUint32(b[4:], states)
+	b[0] = family
+	switch p {
+	case TCP:
+		b[1] = protoTCP
+	case UDP:
+		b[1] = protoUDP
+	case Raw:
+		b[1] = protoRaw
+	}
+	if o.Info {
+		b[2] |= extInfo
+	}
+	if o.Memory {
+		b[2] |= extMemory
+	}
+	binary.NativeEndian.PutUint32(b[4:], o.stateMask())
+	if code := o.Filter.bytecode(); code != nil {
+		b = nl.Append(b, reqBytecode, code)
+	}
+	if p == MPTCP { // a number that is too large for its byte
+		b = nl.AppendU32(b, reqProtocol, protoMPTCP)
+	}
 	return b
 }
 
-// unixRequest is the same for unix sockets.
-func unixRequest(states uint32) []byte {
+// unixRequest is the same for unix sockets, which no filter lets pass.
+func (o *Options) unixRequest() []byte {
 	b := make([]byte, sizeofUnixReq)
 	b[0] = afUnix
-	binary.NativeEndian.PutUint32(b[4:], states)
-	binary.NativeEndian.PutUint32(b[12:], unixShow)
+	binary.NativeEndian.PutUint32(b[4:], o.stateMask())
+	show := uint32(unixShow)
+	if o.Memory {
+		show |= unixShowMemory
+	}
+	binary.NativeEndian.PutUint32(b[12:], show)
 	return b
 }
 
@@ -108,32 +153,89 @@ func (s *Socket) setQueues(recv, send uint32) {
 func parseInetAttrs(b []byte, s *Socket) error {
 	a := nl.NewAttrs(b)
 	for a.Next() {
-		ok := false
-		switch a.Type {
-		case inetDiagShutdown:
-			var v uint8
-			v, ok = nl.U8(a.Data)
-			s.Shutdown = Shutdown(v)
-		case inetDiagV6Only:
-			var v uint8
-			v, ok = nl.U8(a.Data)
-			s.V6Only = V6OnlyNo + V6Only(min(v, 1))
-		case inetDiagMark:
-			s.Mark, ok = nl.U32(a.Data)
-		case inetDiagCgroupID:
-			s.CgroupID, ok = nl.U64(a.Data)
-		case inetDiagProtocol: // of a raw socket: the port of Local again
-			ok = true
-		case inetDiagSockopt:
-			if ok = len(a.Data) >= 2; ok {
-				s.SockOpts = sockOpts(a.Data)
-			}
-		}
-		if !ok {
+		if !inetAttr(a.Type, a.Data, s) && !inetInfoAttr(a.Type, a.Data, s) {
 			s.Unknown = append(s.Unknown, a.Keep())
 		}
 	}
 	return a.Err()
+}
+
+// inetAttr reads an attribute that comes unasked.
+func inetAttr(typ uint16, b []byte, s *Socket) (ok bool) {
+	switch typ {
+	case inetDiagShutdown:
+		return nl.Set8(&s.Shutdown, b)
+	case inetDiagV6Only:
+		var v uint8
+		v, ok = nl.U8(b)
+		s.V6Only = V6OnlyNo + V6Only(min(v, 1))
+	case inetDiagMark:
+		return nl.Set32(&s.Mark, b)
+	case inetDiagCgroupID:
+		return nl.Set64(&s.CgroupID, b)
+	case inetDiagProtocol: // of a raw socket: the port of Local again
+		return true
+	case inetDiagSockopt:
+		if ok = len(b) >= 2; ok {
+			s.SockOpts = sockOpts(b)
+		}
+	}
+	return ok
+}
+
+// inetInfoAttr reads an attribute of [Options.Info] or [Options.Memory], or
+// one that tells what is between the socket and TCP.
+func inetInfoAttr(typ uint16, b []byte, s *Socket) bool {
+	switch typ {
+	case inetDiagInfo:
+		if s.Protocol == MPTCP {
+			s.MPTCP = parseMPTCP(b)
+		} else {
+			s.tcp().parse(b)
+		}
+	case inetDiagVegas:
+		s.tcp().Vegas = parseVegas(b)
+	case inetDiagDCTCP:
+		s.tcp().DCTCP = parseDCTCP(b)
+	case inetDiagBBR:
+		s.tcp().BBR = parseBBR(b)
+	case inetDiagCong:
+		s.tcp().Congestion = nl.Text(b)
+	case inetDiagTOS:
+		return nl.Set8(&s.TOS, b)
+	case inetDiagTClass:
+		return nl.Set8(&s.TrafficClass, b)
+	case inetDiagClassID:
+		return nl.Set32(&s.ClassID, b)
+	case inetDiagMemory:
+		s.Memory = parseMemory(b)
+	case inetDiagULP:
+		return s.parseULP(b)
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *Socket) tcp() *TCPInfo {
+	if s.TCP == nil {
+		s.TCP = &TCPInfo{}
+	}
+	return s.TCP
+}
+
+// parseULP reads the name of the upper layer protocol (INET_ULP_INFO_*); when
+// more is told, the attribute is kept besides.
+func (s *Socket) parseULP(b []byte) (all bool) {
+	a := nl.NewAttrs(b)
+	for all = true; a.Next(); {
+		if a.Type == 1 {
+			s.ULP = nl.Text(a.Data)
+		} else {
+			all = false
+		}
+	}
+	return all && a.Err() == nil
 }
 
 // sockOpts reads struct inet_diag_sockopt, whose bits a compiler numbers from
@@ -185,6 +287,8 @@ func parseUnix(b []byte, s *Socket) error {
 			s.Shutdown = Shutdown(v)
 		case unixDiagUID:
 			s.UID, ok = nl.U32(a.Data)
+		case unixDiagMemory:
+			s.Memory, ok = parseMemory(a.Data), true
 		}
 		if !ok {
 			s.Unknown = append(s.Unknown, a.Keep())

@@ -177,10 +177,17 @@ func FuzzParseDiag(f *testing.F) {
 	ap := netip.MustParseAddrPort("[fe80::1]:80")
 	f.Add(inetMessage(afInet6, 10, ap, ap, nl.AppendU8(nil, inetDiagV6Only, 1)))
 	f.Add(unixMessage(1, 10, nl.AppendText(nil, unixDiagName, "/run/x")))
+	f.Add(inetMessage(afInet, 1, ap, ap, nl.Append(nil, inetDiagInfo, make([]byte, 232)), nl.Append(nil, inetDiagMemory, make([]byte, 36)),
+		nl.AppendText(nil, inetDiagCong, "bbr"), nl.Append(nil, inetDiagBBR, make([]byte, 20)), nl.AppendNested(nil, inetDiagULP, func(b []byte) []byte {
+			return nl.AppendText(b, 1, "tls")
+		})))
+	f.Add(append([]byte{afPacket, 3, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}, nl.Append(nil, packetDiagGroups, make([]byte, 44))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, parse := range []func(*Socket) error{
 			func(s *Socket) error { return parseInet(b, TCP, s) },
+			func(s *Socket) error { return parseInet(b, MPTCP, s) },
 			func(s *Socket) error { return parseUnix(b, s) },
+			func(s *Socket) error { return parsePacket(b, s) },
 		} {
 			var s Socket
 			if parse(&s) != nil {

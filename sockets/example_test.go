@@ -74,6 +74,26 @@ func ExampleRead() {
 	// Output: tcp listen found, mine: true
 }
 
+// Which connections to a database lose packets? The kernel picks out the
+// connections, and tells what it knows about each.
+func ExampleFilter() {
+	list, err := sockets.List(context.Background(), &sockets.Options{
+		Protocols: []sockets.Protocol{sockets.TCP},
+		States:    []sockets.State{sockets.StateEstablished},
+		Filter:    sockets.Filter{Remote: []sockets.Endpoint{{Prefix: netip.MustParsePrefix("10.0.0.0/8"), From: 5432}}},
+		Info:      true,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, s := range list {
+		if t := s.TCP; t != nil && t.TotalRetrans > 0 {
+			fmt.Printf("%v: %d of %d segments sent again, round trip %v, %s\n", s.Remote, t.TotalRetrans, t.SegsOut, t.RTT, t.Congestion)
+		}
+	}
+}
+
 func ExampleParseState() {
 	for _, word := range []string{"ESTAB", "TIME_WAIT", "fin-wait-2"} {
 		s, err := sockets.ParseState(word)

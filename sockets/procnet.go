@@ -12,10 +12,7 @@ import (
 
 // The files of /proc/net (proc(5)), for kernels without sock_diag.
 func procFile(p Protocol, f Family) string {
-	if p == Unix {
-		return "unix"
-	}
-	if f == FamilyIPv6 {
+	if p != Unix && p != Packet && f == FamilyIPv6 {
 		return p.String() + "6"
 	}
 	return p.String()
@@ -23,7 +20,7 @@ func procFile(p Protocol, f Family) string {
 
 // parseProcInet reads /proc/net/tcp and its like. order is the machine's byte
 // order, in which the kernel prints addresses.
-func parseProcInet(text []byte, p Protocol, f Family, states uint32, order binary.ByteOrder, add func(Socket)) error {
+func parseProcInet(text []byte, p Protocol, f Family, order binary.ByteOrder, add func(Socket)) error {
 	n := 0
 	for line := range bytes.Lines(text) {
 		if n++; n == 1 {
@@ -33,9 +30,8 @@ func parseProcInet(text []byte, p Protocol, f Family, states uint32, order binar
 		if err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
-		if s.Protocol = p; states&(1<<(s.State&31)) != 0 {
-			add(s)
-		}
+		s.Protocol = p
+		add(s)
 	}
 	return nil
 }
@@ -133,10 +129,9 @@ const (
 
 // parseProcUnix reads /proc/net/unix. A name may hold any byte, newlines too:
 // what does not look like a line is taken for the rest of a name and left out.
-func parseProcUnix(text []byte, states uint32, add func(Socket)) {
+func parseProcUnix(text []byte, add func(Socket)) {
 	for line := range bytes.Lines(text) {
-		s, ok := parseProcUnixLine(strings.TrimSuffix(string(line), "\n"))
-		if ok && states&(1<<(s.State&31)) != 0 {
+		if s, ok := parseProcUnixLine(strings.TrimSuffix(string(line), "\n")); ok {
 			add(s)
 		}
 	}
@@ -172,4 +167,36 @@ func parseProcUnixLine(line string) (s Socket, ok bool) {
 		s.Path = path
 	}
 	return s, true
+}
+
+// parseProcPacket reads /proc/net/packet: "sk RefCnt Type Proto Iface R Rmem
+// User Inode".
+func parseProcPacket(text []byte, add func(Socket)) error {
+	n := 0
+	for line := range bytes.Lines(text) {
+		if n++; n == 1 {
+			continue // the heading
+		}
+		col := strings.Fields(string(line))
+		if len(col) < 9 {
+			return fmt.Errorf("line %d: %d columns, want 9", n, len(col))
+		}
+		var v [6]uint64
+		for i, c := range []struct {
+			text string
+			base int
+		}{{col[2], 10}, {col[3], 16}, {col[4], 10}, {col[6], 10}, {col[7], 10}, {col[8], 10}} {
+			var err error
+			if v[i], err = strconv.ParseUint(c.text, c.base, 32); err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
+			}
+		}
+		s := Socket{Protocol: Packet, Family: FamilyPacket, State: StateClose, Type: SocketType(v[0]), Interface: int(v[2]),
+			RecvQueue: uint32(v[3]), UID: uint32(v[4]), Inode: uint32(v[5]), Packet: &PacketInfo{Protocol: uint16(v[1])}}
+		if col[5] == "1" {
+			s.Packet.Flags = 1
+		}
+		add(s)
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,27 +27,26 @@ func TestParseProcInet(t *testing.T) {
 	tests := []struct {
 		name, text string
 		family     Family
-		states     uint32
 		order      binary.ByteOrder
 		want       []Socket
 	}{
-		{"IPv4", procTCP, FamilyIPv4, ^uint32(0), binary.LittleEndian, []Socket{
+		{"IPv4", procTCP, FamilyIPv4, binary.LittleEndian, []Socket{
 			{Family: FamilyIPv4, Local: ap("0.0.0.0:2024"), Remote: ap("0.0.0.0:0"), State: StateListen, AcceptQueue: 3, Inode: 1579},
 			{Family: FamilyIPv4, Local: ap("127.0.0.1:22"), Remote: ap("127.0.0.2:49153"), State: StateEstablished, RecvQueue: 32, SendQueue: 16,
 				Timer: TimerKeepalive, Expires: 39960 * time.Millisecond, Retransmits: 1, UID: 1000, Inode: 4242},
 			{Family: FamilyIPv4, Local: ap("127.0.0.1:22"), Remote: ap("127.0.0.2:49154"), State: StateTimeWait, Timer: TimerTimeWait, Expires: 58800 * time.Millisecond},
 		}},
-		{"IPv6", procTCP6, FamilyIPv6, ^uint32(0), binary.LittleEndian, []Socket{
+		{"IPv6", procTCP6, FamilyIPv6, binary.LittleEndian, []Socket{
 			{Family: FamilyIPv6, Local: ap("[::]:80"), Remote: ap("[::]:0"), State: StateListen, UID: 65534, Inode: 77},
 			{Family: FamilyIPv6, Local: ap("[2001:db8::1]:443"), Remote: ap("[::ffff:192.0.2.1]:1024"), State: StateEstablished, Inode: 78},
 		}},
-		{"one state", procTCP, FamilyIPv4, 1 << StateListen, binary.BigEndian, []Socket{
+		{"another byte order", firstLines(procTCP, 2), FamilyIPv4, binary.BigEndian, []Socket{
 			{Family: FamilyIPv4, Local: ap("0.0.0.0:2024"), Remote: ap("0.0.0.0:0"), State: StateListen, AcceptQueue: 3, Inode: 1579},
 		}},
 	}
 	for _, tt := range tests {
 		var got []Socket
-		if err := parseProcInet([]byte(tt.text), TCP, tt.family, tt.states, tt.order, func(s Socket) { got = append(got, s) }); err != nil {
+		if err := parseProcInet([]byte(tt.text), TCP, tt.family, tt.order, func(s Socket) { got = append(got, s) }); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		for i := range tt.want {
@@ -66,7 +66,7 @@ func TestParseProcInetRefuses(t *testing.T) {
 		"no number":       "0: 0000000x:07E8" + line[16:],
 		"a large port":    "0: 00000000:17E80" + line[16:],
 	} {
-		err := parseProcInet([]byte("heading\n"+bad+"\n"), TCP, FamilyIPv4, ^uint32(0), binary.LittleEndian, func(Socket) {})
+		err := parseProcInet([]byte("heading\n"+bad+"\n"), TCP, FamilyIPv4, binary.LittleEndian, func(Socket) {})
 		if err == nil {
 			t.Errorf("%s is accepted", name)
 		}
@@ -89,7 +89,7 @@ func TestParseProcUnix(t *testing.T) {
 		{Type: TypeSeqPacket, State: StateSynSent, Inode: 13},
 	}
 	var got []Socket
-	parseProcUnix([]byte(procUnix), ^uint32(0), func(s Socket) { got = append(got, s) })
+	parseProcUnix([]byte(procUnix), func(s Socket) { got = append(got, s) })
 	for i := range want {
 		want[i].Protocol, want[i].Family = Unix, FamilyUnix
 	}
@@ -111,8 +111,13 @@ func FuzzParseProc(f *testing.F) {
 				t.Error(err)
 			}
 		}
-		_ = parseProcInet(text, TCP, FamilyIPv4, ^uint32(0), binary.LittleEndian, check)
-		_ = parseProcInet(text, UDP, FamilyIPv6, ^uint32(0), binary.BigEndian, check)
-		parseProcUnix(text, ^uint32(0), check)
+		_ = parseProcInet(text, TCP, FamilyIPv4, binary.LittleEndian, check)
+		_ = parseProcInet(text, UDP, FamilyIPv6, binary.BigEndian, check)
+		parseProcUnix(text, check)
+		_ = parseProcPacket(text, check)
 	})
+}
+
+func firstLines(text string, n int) string {
+	return strings.Join(strings.SplitAfter(text, "\n")[:n], "")
 }

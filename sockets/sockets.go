@@ -1,8 +1,10 @@
 // Package sockets lists the sockets of a machine: who listens, who talks to
 // whom, and which process that is. It is what netstat(8) and ss(8) show.
 //
-// [List] asks the kernel over sock_diag(7), where states are filtered before
-// anything is copied. [Listeners] is the question that is asked most often:
+// [List] asks the kernel over sock_diag(7), where states and addresses
+// ([Filter]) are filtered before anything is copied. What the kernel knows about
+// each connection, such as round-trip time, window and losses, is told with
+// Options.Info, as ss -i does. [Listeners] is the question that is asked most often:
 // what listens here, and which program is it? Which processes hold a socket is
 // looked up only on request, because that means a look at every descriptor of
 // every process.
@@ -43,8 +45,15 @@ type Options struct {
 	// including those that ss leaves out unless it is asked: StateTimeWait, and
 	// StateBoundInactive, which kernels tell since Linux 6.8.
 	States []State
+	// Filter restricts the list to sockets with certain ends.
+	Filter Filter
 	// Processes also looks up which processes hold each socket.
 	Processes bool
+	// Info also asks for what the kernel knows about each connection: TCP,
+	// MPTCP, TOS, TrafficClass and ClassID of [Socket].
+	Info bool
+	// Memory also asks for what each socket takes of the kernel's memory.
+	Memory bool
 	// NetNS is a descriptor of a network namespace; 0: that of the calling
 	// thread. Entering another one needs CAP_SYS_ADMIN. Processes are looked up
 	// in the caller's PID namespace, whatever their network namespace is.
@@ -58,6 +67,10 @@ type Table struct {
 	// kernel has no sock_diag for them. What only that tells is then zero:
 	// Backlog, Interface, V6Only, Shutdown, SockOpts, Cookie, CgroupID.
 	FromProc []Protocol `json:"from_proc,omitzero"`
+	// NotListed are the protocols that were asked for and that this kernel
+	// tells nothing about: it does not have them, or (MPTCP) no sock_diag for
+	// them.
+	NotListed []Protocol `json:"not_listed,omitzero"`
 	// Walk says how the look for processes went; zero without Options.Processes.
 	Walk Walk `json:"walk,omitzero"`
 }
@@ -85,7 +98,7 @@ type Walk struct {
 type Socket struct {
 	Protocol Protocol `json:"protocol"`
 	Family   Family   `json:"family"`
-	// Local and Remote are zero for unix sockets. An IPv6 socket that talks
+	// Local and Remote are zero for unix and packet sockets. An IPv6 socket that talks
 	// IPv4 has addresses such as ::ffff:192.0.2.1. A listener has the
 	// unspecified address and port 0 as Remote. For Raw the port of Local is
 	// the number of the protocol.
@@ -116,7 +129,19 @@ type Socket struct {
 	SockOpts  SockOpts `json:"sockopts,omitzero"`  // such as transparent, freebind
 	Cookie    uint64   `json:"cookie,omitzero"`    // the kernel's number for it, never used twice
 
-	Type SocketType `json:"type,omitzero"` // of a unix socket
+	TCP    *TCPInfo   `json:"tcp_info,omitzero"`   // with Options.Info; of a listener too
+	MPTCP  *MPTCPInfo `json:"mptcp_info,omitzero"` // with Options.Info
+	Memory *Memory    `json:"memory,omitzero"`     // with Options.Memory
+	ULP    string     `json:"ulp,omitzero"`        // upper layer protocol of a TCP socket, such as "tls" or "mptcp"; kernels tell it with CAP_NET_ADMIN
+
+	// With Options.Info.
+	TOS          uint8  `json:"tos,omitzero"`      // of IPv4 packets (IP_TOS)
+	TrafficClass uint8  `json:"tclass,omitzero"`   // of IPv6 packets (IPV6_TCLASS)
+	ClassID      uint32 `json:"class_id,omitzero"` // traffic control class, or SO_PRIORITY; told only with CAP_NET_ADMIN
+
+	Packet *PacketInfo `json:"packet,omitzero"` // of a packet socket
+
+	Type SocketType `json:"type,omitzero"` // of a unix or packet socket
 	Path string     `json:"path,omitzero"` // of a unix socket; "@name" in the abstract namespace (unix(7))
 	Peer uint32     `json:"peer,omitzero"` // of a unix socket: the Inode at the other end
 
@@ -130,8 +155,10 @@ type Socket struct {
 // or unix, or a socket of another protocol that is not bound to one peer.
 func (s Socket) Listening() bool {
 	switch s.Protocol {
-	case TCP, Unix:
+	case TCP, MPTCP, Unix:
 		return s.State == StateListen
+	case Packet:
+		return false // it hears; nobody can talk to it
 	}
 	return s.State == StateClose
 }

@@ -20,6 +20,9 @@ const procRoot = "/proc"
 // read lists what keep approves of.
 func read(ctx context.Context, o Options, keep func(*Socket) bool) (Table, error) {
 	l := lister{options: o, keep: keep, root: procRoot, dial: nl.Dial}
+	if !o.Filter.zero() {
+		l.keep = func(s *Socket) bool { return o.Filter.match(s) && keep(s) }
+	}
 	return l.read(ctx)
 }
 
@@ -61,8 +64,11 @@ func (l *lister) read(ctx context.Context) (Table, error) {
 
 // families returns in which families a protocol has to be asked for.
 func families(p Protocol, wanted Family) []Family {
-	if p == Unix {
+	switch p {
+	case Unix:
 		return []Family{FamilyUnix}
+	case Packet:
+		return []Family{FamilyPacket}
 	}
 	if wanted == FamilyIPv4 || wanted == FamilyIPv6 {
 		return []Family{wanted}
@@ -79,11 +85,17 @@ func (l *lister) list(ctx context.Context, p Protocol, f Family) error {
 		return err
 	}
 	l.restart()
-	if err := l.fromProc(ctx, p, f); err != nil {
+	told := &l.table.FromProc
+	switch err := l.fromProc(ctx, p, f); {
+	case errors.Is(err, fs.ErrNotExist) && f == FamilyIPv6 && p != MPTCP:
+		return nil // a kernel without IPv6 has none
+	case errors.Is(err, fs.ErrNotExist):
+		told = &l.table.NotListed
+	case err != nil:
 		return err
 	}
-	if n := len(l.table.FromProc); n == 0 || l.table.FromProc[n-1] != p {
-		l.table.FromProc = append(l.table.FromProc, p)
+	if n := len(*told); n == 0 || (*told)[n-1] != p {
+		*told = append(*told, p)
 	}
 	return nil
 }
@@ -107,8 +119,8 @@ func (l *lister) fromDiag(ctx context.Context, p Protocol, f Family) error {
 		l.conn = conn
 	}
 	var s Socket // outside of the closure, so that it is allocated once
-	parse := parserOf(p)
-	return l.conn.Dump(ctx, requestFor(p, f, l.options.stateMask()), func(typ uint16, body []byte) error {
+	parse := l.options.parser(p)
+	return l.conn.Dump(ctx, l.options.request(p, f), func(typ uint16, body []byte) error {
 		if typ != sockDiagByFamily {
 			return nil
 		}
@@ -125,35 +137,39 @@ func (l *lister) fromDiag(ctx context.Context, p Protocol, f Family) error {
 // restart throws away what the present dump has told.
 func (l *lister) restart() { l.table.Sockets = l.table.Sockets[:l.begin] }
 
-func parserOf(p Protocol) func([]byte, *Socket) error {
-	if p == Unix {
+func (o *Options) parser(p Protocol) func([]byte, *Socket) error {
+	switch p {
+	case Unix:
 		return parseUnix
+	case Packet:
+		return func(b []byte, s *Socket) error {
+			err := parsePacket(b, s)
+			if !o.Memory {
+				s.Memory = nil
+			}
+			return err
+		}
 	}
 	return func(b []byte, s *Socket) error { return parseInet(b, p, s) }
 }
 
-func requestFor(p Protocol, f Family, states uint32) nl.Message {
+func (o *Options) request(p Protocol, f Family) nl.Message {
 	m := nl.Message{Type: sockDiagByFamily}
-	if p == Unix {
-		m.Body = unixRequest(states)
-		return m
+	switch {
+	case p == Unix:
+		m.Body = o.unixRequest()
+	case p == Packet:
+		m.Body = packetRequest()
+	case f == FamilyIPv6:
+		m.Body = o.inetRequest(afInet6, p)
+	default:
+		m.Body = o.inetRequest(afInet, p)
 	}
-	family, number := uint8(afInet), uint8(protoTCP)
-	if f == FamilyIPv6 {
-		family = afInet6
-	}
-	switch p {
-	case UDP:
-		number = protoUDP
-	case Raw:
-		number = protoRaw
-	}
-	m.Body = inetRequest(family, number, states)
 	return m
 }
 
-// fromProc adds the sockets of a file of /proc/net. A file that is not there
-// is a protocol that this kernel does not have, so there is no such socket.
+// fromProc adds the sockets of a file of /proc/net. The error is
+// [fs.ErrNotExist] when there is none for the protocol.
 func (l *lister) fromProc(ctx context.Context, p Protocol, f Family) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -164,22 +180,23 @@ func (l *lister) fromProc(ctx context.Context, p Protocol, f Family) error {
 		text, err = os.ReadFile(l.root + "/thread-self/net/" + procFile(p, f))
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
+	mask := l.options.stateMask()
 	add := func(s Socket) {
-		if l.keep(&s) {
+		if mask&(1<<(s.State&31)) != 0 && l.keep(&s) {
 			l.table.Sockets = append(l.table.Sockets, s)
 		}
 	}
-	if p == Unix {
-		parseProcUnix(text, l.options.stateMask(), add)
+	switch p {
+	case Unix:
+		parseProcUnix(text, add)
 		return nil
+	case Packet:
+		return parseProcPacket(text, add)
 	}
-	return parseProcInet(text, p, f, l.options.stateMask(), binary.NativeEndian, add)
+	return parseProcInet(text, p, f, binary.NativeEndian, add)
 }
 
 // nameDevices looks up the names of the interfaces that sockets are bound to.

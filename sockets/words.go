@@ -15,11 +15,17 @@ const (
 	ProtocolUnknown Protocol = iota
 	TCP
 	UDP
-	Raw  // raw IP sockets, raw(7)
-	Unix // sockets of this machine only, unix(7)
+	Raw    // raw IP sockets, raw(7)
+	Unix   // sockets of this machine only, unix(7)
+	MPTCP  // multipath TCP (RFC 8684); the subflows are TCP sockets of their own
+	Packet // sockets that see whole frames, packet(7): captures, DHCP clients
 )
 
-var protocolNames = []string{"unknown", "tcp", "udp", "raw", "unix"}
+var protocolNames = []string{"unknown", "tcp", "udp", "raw", "unix", "mptcp", "packet"}
+
+// internet reports whether sockets of the protocol have two ends with an
+// address and a port.
+func (p Protocol) internet() bool { return p != Unix && p != Packet }
 
 // String returns the word, such as "tcp".
 func (p Protocol) String() string { return enum.String(protocolNames, "protocol", p) }
@@ -38,13 +44,14 @@ type Family uint8
 
 // The families.
 const (
-	FamilyAny  Family = iota // in Options: every one
-	FamilyIPv4               // AF_INET
-	FamilyIPv6               // AF_INET6, also when it talks IPv4
-	FamilyUnix               // AF_UNIX
+	FamilyAny    Family = iota // in Options: every one
+	FamilyIPv4                 // AF_INET
+	FamilyIPv6                 // AF_INET6, also when it talks IPv4
+	FamilyUnix                 // AF_UNIX
+	FamilyPacket               // AF_PACKET
 )
 
-var familyNames = []string{"any", "inet", "inet6", "unix"}
+var familyNames = []string{"any", "inet", "inet6", "unix", "packet"}
 
 // String returns the word, such as "inet6".
 func (f Family) String() string { return enum.String(familyNames, "family", f) }
@@ -124,18 +131,19 @@ func (t *Timer) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// SocketType is the type of a unix socket (socket(2)).
+// SocketType is the type of a unix or packet socket (socket(2)).
 type SocketType uint8
 
 // The types.
 const (
 	TypeUnknown   SocketType = 0
 	TypeStream    SocketType = 1 // a stream of bytes
-	TypeDatagram  SocketType = 2 // messages
+	TypeDatagram  SocketType = 2 // messages; of a packet socket: frames without their header
+	TypeRaw       SocketType = 3 // of a packet socket: whole frames
 	TypeSeqPacket SocketType = 5 // messages in order, with a connection
 )
 
-var typeNames = []string{0: "unknown", 1: "stream", 2: "dgram", 5: "seqpacket"}
+var typeNames = []string{0: "unknown", 1: "stream", 2: "dgram", 3: "raw", 5: "seqpacket"}
 
 // String returns the word, such as "stream".
 func (t SocketType) String() string { return enum.String(typeNames, "type", t) }

@@ -3,6 +3,7 @@ package sockets
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func newZoo(t *testing.T, seed uint64) *zoo {
 	})
 	kinds := []func(){
 		z.listener, z.listener, z.fullListener, z.pair, z.pair, z.halfClosed, z.timeWait, z.synSent,
-		z.bound, z.udp, z.udp, z.connectedUDP, z.raw, z.unixListener, z.unixPair, z.device,
+		z.bound, z.udp, z.udp, z.connectedUDP, z.raw, z.unixListener, z.unixPair, z.device, z.multipath, z.packet,
 	}
 	if err := z.host.Do(func() error {
 		for range 6 + z.rand.IntN(20) {
@@ -224,6 +225,46 @@ func (z *zoo) device() {
 	fd := z.socket(unix.AF_INET6, unix.SOCK_DGRAM, 0)
 	z.check(unix.BindToDevice(fd, "eth0"))
 	z.check(unix.Bind(fd, &unix.SockaddrInet6{}))
+}
+
+// multipath is a connection of MPTCP, where the kernel has it.
+func (z *zoo) multipath() {
+	a := z.specific()
+	open := func() (fd int, err error) {
+		return unix.Socket(sock.Family(a), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP)
+	}
+	l, err := open()
+	if err == unix.EPROTONOSUPPORT || err == unix.ENOPROTOOPT {
+		return
+	}
+	z.check(err)
+	z.keep(l)
+	z.check(unix.Bind(l, sock.Sockaddr(netip.AddrPortFrom(a, 0))))
+	z.check(unix.Listen(l, 5))
+	sa, err := unix.Getsockname(l)
+	z.check(err)
+	c, err := open()
+	z.check(err)
+	z.keep(c)
+	z.check(unix.Connect(c, sa))
+	s := z.accept(l)
+	_, err = unix.Write(c, make([]byte, 1+z.rand.IntN(2000)))
+	z.check(err)
+	z.wait(s)
+}
+
+// packet hears one interface, or all.
+func (z *zoo) packet() {
+	typ := []int{unix.SOCK_RAW, unix.SOCK_DGRAM}[z.rand.IntN(2)]
+	protocol := []uint16{unix.ETH_P_ALL, unix.ETH_P_ARP, unix.ETH_P_IPV6}[z.rand.IntN(3)]
+	fd := z.socket(unix.AF_PACKET, typ, 0)
+	iface, err := net.InterfaceByName("eth0")
+	z.check(err)
+	index := []int{0, iface.Index}[z.rand.IntN(2)]
+	z.check(unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol<<8 | protocol>>8, Ifindex: index}))
+	if z.rand.IntN(2) == 0 {
+		z.check(unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(iface.Index), Type: unix.PACKET_MR_PROMISC}))
+	}
 }
 
 func (z *zoo) unixListener() {
