@@ -18,10 +18,11 @@ const (
 	OutcomeLate                      // an answer after the deadline; the timeout was told before
 	OutcomeDuplicate                 // one more answer to an answered probe
 	OutcomeSent                      // no outcome yet: the probe has gone out (StreamOptions.Sent)
+	OutcomeNotice                    // no outcome: a redirect, or a damaged reply (StreamOptions.Notices)
 )
 
 var outcomeNames = []string{
-	"none", "reply", "timeout", "icmp_error", "local_error", "corrupted", "late", "duplicate", "sent",
+	"none", "reply", "timeout", "icmp_error", "local_error", "corrupted", "late", "duplicate", "sent", "notice",
 }
 
 // String returns the word, such as "icmp_error".

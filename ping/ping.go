@@ -2,9 +2,12 @@
 // 4443) without root where the kernel allows it, and by TCP connect.
 //
 // An [Engine] is opened once and used for any number of hosts and by any
-// number of goroutines. It owns one socket a family, one sequence space and
-// one table of probes in flight; a probe costs no goroutine, no timer and no
-// map entry, and a lost one costs nothing after its deadline.
+// number of goroutines. It owns the sockets, their ICMP identifiers, the
+// sequence space and one table of probes in flight; a probe costs no goroutine,
+// no timer and no map entry, and a lost one costs nothing after its deadline.
+// More than 65,536 in flight take further identifiers, which with the
+// unprivileged socket nobody else can have ([Identifiers]); up to 1,048,576 of a
+// family can be in flight.
 //
 // [Engine.Ping] asks once, [Engine.Stream] again and again, [Engine.Sweep] whole
 // networks; all may run on one engine at the same time. [Stats] adds results up.
@@ -20,13 +23,17 @@
 //
 // Replies are matched by identifier, sequence number, source and eight random
 // bytes in the payload. What answers with the right numbers and wrong bytes is
-// reported as [OutcomeCorrupted].
+// reported as [OutcomeCorrupted]. With payloads under 8 bytes (Options.Size)
+// identifier, sequence number and source are what remains: they can be guessed,
+// and with the raw socket another program may happen to use them. No number is
+// then used again within twice the timeout, or 2 s.
 //
 // Losses are data: an error is returned only when no answer could have come
 // for a reason on this side. ICMP errors are results with their sender, type,
 // code, MTU and MPLS labels, also for users without any capability (the error
-// queue of ip(7)). Redirects and source quenches are advice and ignored; Linux
-// keeps IPv4's 11/1, "reassembly time exceeded", to itself.
+// queue of ip(7)). Redirects and source quenches are advice and no outcome; see
+// [StreamOptions]. Linux keeps IPv4's 11/1, "reassembly time exceeded", to
+// itself.
 //
 // # Privileges
 //
@@ -64,7 +71,7 @@ type ICMPError = icmperr.Error
 type Options struct {
 	Method   Method        // how to ping; MethodAuto: the unprivileged ICMP socket, else the raw one
 	Timeout  time.Duration // how long a reply may take; 0 is 1 s
-	Size     int           // bytes of payload, at most 65507; 0 is 56, negative is none. Below 8, replies are matched by less than 8 random bytes
+	Size     int           // bytes of payload, at most 65507; 0 is 56, negative is none. Below 8, replies can be forged; see Truth
 	Pattern  []byte        // fills the payload after its first 8 bytes, repeated; nil counts up from 8
 	TTL      int           // TTL or hop limit, 1 to 255; 0 is the system's
 	TOS      int           // TOS byte or traffic class, 1 to 255 (DSCP times 4, plus ECN); 0 is 0
@@ -98,6 +105,7 @@ type Result struct {
 	Reordered bool          `json:"reordered,omitzero"` // the reply to a later probe came before this one
 	Resent    int           `json:"resent,omitzero"`    // TCP: how often the kernel sent the SYN again
 	ICMP      *ICMPError    `json:"icmp,omitzero"`      // with OutcomeICMPError, and with OutcomeLate where an error was late
+	Damage    *Damage       `json:"damage,omitzero"`    // with OutcomeNotice: what is wrong with a reply
 	Record    *Record       `json:"record,omitzero"`    // with Options.RecordRoute or IPTimestamp
 	Method    Method        `json:"method"`             // what was used
 	Stamp     StampSource   `json:"stamp,omitzero"`     // what RTT was made of

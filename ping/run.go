@@ -38,6 +38,7 @@ type run struct {
 	reading  bool     // this goroutine reads itself
 	seen     []uint32 // highest number answered, by key
 	announce bool     // tell of sending too
+	notices  bool     // and of what is no outcome
 	srtt     time.Duration
 }
 
@@ -103,6 +104,7 @@ func (r *run) result(res *Result, key uint32) {
 		return
 	}
 	switch res.Outcome {
+	case OutcomeNotice:
 	case OutcomeLate, OutcomeDuplicate:
 	case OutcomeTimeout, OutcomeCorrupted:
 		if uint32(res.Seq) <= r.retries {

@@ -18,6 +18,8 @@ type StreamOptions struct {
 	Adaptive bool          // the next as soon as an answer comes, or after twice the usual time; at the latest after Interval
 	Count    int           // probes to each host; 0 is no end
 	Sent     bool          // also yield a result with OutcomeSent when a probe goes out
+	Notices  bool          // also yield results with OutcomeNotice, when redirects, source quenches and damaged replies come
+	Preload  int           // probes to each host that may go out without waiting, for an answer or the interval, at the start and after a pause; 0 is 1
 }
 
 // Stream pings the hosts again and again. The probes of one round are spread
@@ -40,6 +42,7 @@ func (e *Engine) Stream(ctx context.Context, hosts []netip.Addr, o *StreamOption
 	if opt.Interval == 0 {
 		opt.Interval = time.Second
 	}
+	opt.Preload = max(1, opt.Preload)
 	return func(yield func(Result, error) bool) {
 		if len(hosts) == 0 {
 			return
@@ -53,7 +56,7 @@ func (e *Engine) Stream(ctx context.Context, hosts []netip.Addr, o *StreamOption
 			return
 		}
 		defer r.end()
-		r.seen, r.announce = make([]uint32, len(hosts)), opt.Sent
+		r.seen, r.announce, r.notices = make([]uint32, len(hosts)), opt.Sent, opt.Notices
 		s := stream{run: r, hosts: hosts, opt: opt, total: uint64(max(0, opt.Count)) * uint64(len(hosts))}
 		if opt.Count <= 0 {
 			s.total = math.MaxUint64
@@ -86,6 +89,9 @@ const (
 func (s *stream) loop() {
 	s.lazy = s.opt.Interval > 0 && !s.opt.Adaptive && s.opt.Interval < time.Duration(len(s.hosts))*tick
 	s.start = s.e.clock().mono
+	if s.opt.Interval > 0 {
+		s.start -= int64(s.opt.Preload-1) * int64(s.opt.Interval)
+	}
 	s.last = math.MinInt64 / 2
 	for s.sent < s.total {
 		now := s.e.clock().mono
@@ -124,7 +130,7 @@ func (s *stream) due(now int64) (n int, wait time.Duration) {
 		finest = slowTick
 	}
 	behind := float64(now-s.start) - float64(s.sent)*gap
-	if behind > max(float64(s.opt.Interval), float64(slowTick)) {
+	if behind > max(float64(s.opt.Interval)*float64(s.opt.Preload), float64(slowTick)) {
 		s.start += int64(behind) // the caller was away: no burst
 		behind = 0
 	}
@@ -159,8 +165,8 @@ func (s *stream) dueByAnswers(now int64, left uint64) (n int, wait time.Duration
 	}
 	waited := time.Duration(now - s.last)
 	switch {
-	case pending < len(s.hosts):
-		n = len(s.hosts) - pending
+	case pending < len(s.hosts)*s.opt.Preload:
+		n = len(s.hosts)*s.opt.Preload - pending
 	case waited >= patience:
 		n = 1
 	default:

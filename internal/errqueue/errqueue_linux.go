@@ -137,6 +137,9 @@ func parseExtendedErr(m *Message, b []byte) (extOff int) {
 		if m.ICMP.Kind == icmperr.FragNeeded {
 			m.ICMP.MTU = int(info)
 		}
+		if m.ICMP.Kind == icmperr.Redirect && m.Origin == ICMP {
+			m.ICMP.Via = netip.AddrFrom4([4]byte{byte(info >> 24), byte(info >> 16), byte(info >> 8), byte(info)})
+		}
 		// struct sock_ee_data_rfc4884: u16 len, u8 flags, u8 reserved.
 		if l := binary.NativeEndian.Uint16(b[12:]); b[14]&1 == 0 {
 			extOff = int(l)

@@ -121,6 +121,7 @@ type Error struct {
 	Type   uint8      `json:"type"`            // as on the wire
 	Code   uint8      `json:"code"`            // as on the wire
 	MTU    int        `json:"mtu,omitzero"`    // bytes; only where the message carries one
+	Via    netip.Addr `json:"via,omitzero"`    // IPv4 redirect: the router to take instead
 	TTL    int        `json:"ttl,omitzero"`    // TTL or hop limit of the message when it arrived; 0 is not known
 	Labels []Label    `json:"labels,omitzero"` // MPLS label stack, outermost first
 }
