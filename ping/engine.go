@@ -23,6 +23,9 @@ type network interface {
 	Receive(f func(*icmpsock.Message)) (all bool, err error)
 	Errors(v6 bool, f func(*icmpsock.Message)) error
 	Dropped(v6 bool) uint32
+	IDs(v6 bool) []uint16
+	Exclusive() bool
+	Grow(v6 bool, n int) error
 	Wake()
 	Has(v6 bool) error
 	Close() error
@@ -34,7 +37,7 @@ const batch = 64
 // readsInARow is how many batches are read before results are handed over.
 const readsInARow = 16
 
-// Engine pings any number of hosts through one socket a family. Its methods
+// Engine pings any number of hosts through the same few sockets. Its methods
 // may be called by any number of goroutines at the same time. It has no
 // goroutine of its own: of those that wait, one reads for all.
 type Engine struct {
@@ -86,8 +89,9 @@ func newEngine(opt Options, payload []byte, conn network, method Method, why str
 	e := &Engine{
 		opt: opt, payload: payload, conn: conn, method: method, why: why, clock: clock,
 		token: make(chan struct{}, 1), closing: make(chan struct{}),
-		lanes: [2]lane{newLane(false), newLane(true)},
 	}
+	terse := len(payload) < icmpsock.HeadLen
+	e.lanes = [2]lane{newLane(false, len(conn.IDs(false)), terse), newLane(true, len(conn.IDs(true)), terse)}
 	var seed [32]byte
 	crand.Read(seed[:])
 	e.rng = rand.NewChaCha8(seed)

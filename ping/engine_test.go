@@ -331,7 +331,7 @@ func TestBadOptions(t *testing.T) {
 // In a table of any size each reply finds its own probe, also when many in
 // flight share their sequence number; the table grows and keeps what it has.
 func TestRing(t *testing.T) {
-	l := newLane(false)
+	l := newLane(false, 1, false)
 	for num := uint64(1); num <= 200_000; num++ {
 		if !l.room(num, 0) {
 			t.Fatalf("no room for %d", num)

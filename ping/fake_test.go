@@ -1,6 +1,8 @@
 package ping
 
 import (
+	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,12 +17,14 @@ type wireTime struct {
 	mu      sync.Mutex
 	now     clocks
 	script  func(p icmpsock.Packet, v6 bool) []answer
-	queue   []answer
+	queue   []answer // in the order of time
 	sent    []icmpsock.Packet
 	sendErr func(icmpsock.Packet) error
 	closed  bool
 	failure error
 	dropped uint32
+	ids     [2][]uint16
+	idLimit int           // identifiers that can be had; 0 is no limit
 	preempt time.Duration // passes between the looking at the clock and the reading
 }
 
@@ -53,7 +57,11 @@ func (w *wireTime) Send(v6 bool, ps []icmpsock.Packet) (int, error) {
 		}
 		for _, a := range w.script(p, v6) {
 			a.at, a.msg.V6 = w.now.mono+int64(a.after), v6
-			w.queue = append(w.queue, a)
+			i := len(w.queue)
+			for i > 0 && w.queue[i-1].at > a.at {
+				i--
+			}
+			w.queue = slices.Insert(w.queue, i, a)
 		}
 	}
 	return len(ps), nil
@@ -67,10 +75,8 @@ func (w *wireTime) Wait(d time.Duration) error {
 		return w.failure
 	}
 	to := w.now.mono + int64(d)
-	for _, a := range w.queue {
-		if a.at < to || d < 0 {
-			to, d = a.at, 0
-		}
+	if len(w.queue) > 0 && (w.queue[0].at < to || d < 0) {
+		to = w.queue[0].at
 	}
 	if forward := to - w.now.mono; forward > 0 {
 		w.now.mono += forward
@@ -81,16 +87,12 @@ func (w *wireTime) Wait(d time.Duration) error {
 
 func (w *wireTime) Receive(f func(*icmpsock.Message)) (bool, error) {
 	w.mu.Lock()
-	var due []answer
-	rest := w.queue[:0]
-	for _, a := range w.queue {
-		if a.at <= w.now.mono {
-			due = append(due, a)
-		} else {
-			rest = append(rest, a)
-		}
+	n := 0
+	for n < len(w.queue) && w.queue[n].at <= w.now.mono {
+		n++
 	}
-	w.queue = rest
+	due := w.queue[:n]
+	w.queue = w.queue[n:]
 	w.now.mono += int64(w.preempt)
 	w.now.real += int64(w.preempt)
 	w.mu.Unlock()
@@ -115,6 +117,33 @@ func (w *wireTime) Pause(d time.Duration) error {
 
 func (w *wireTime) Errors(bool, func(*icmpsock.Message)) error { return nil }
 
+func (w *wireTime) IDs(v6 bool) []uint16 {
+	f := 0
+	if v6 {
+		f = 1
+	}
+	if len(w.ids[f]) == 0 {
+		w.ids[f] = []uint16{uint16(1000 * (f + 1))}
+	}
+	return w.ids[f]
+}
+
+func (w *wireTime) Exclusive() bool { return true }
+
+func (w *wireTime) Grow(v6 bool, n int) error {
+	for len(w.IDs(v6)) < n {
+		if len(w.IDs(v6)) == w.idLimit {
+			return errors.New("too many open files")
+		}
+		ids := &w.ids[0]
+		if v6 {
+			ids = &w.ids[1]
+		}
+		*ids = append(*ids, (*ids)[0]+uint16(len(*ids)))
+	}
+	return nil
+}
+
 func (w *wireTime) Has(bool) error { return nil }
 func (w *wireTime) Close() error   { w.closed = true; return nil }
 
@@ -136,5 +165,5 @@ func (w *wireTime) engine(t testing.TB, o *Options) *Engine {
 func reply(e *Engine, p icmpsock.Packet) icmpsock.Message {
 	payload := append([]byte(nil), e.payload...)
 	copy(payload, p.Head[:])
-	return icmpsock.Message{Kind: icmpsock.Reply, From: p.Dst, Seq: p.Seq, TTL: 64, Payload: payload, Size: len(payload) + 8}
+	return icmpsock.Message{Kind: icmpsock.Reply, From: p.Dst, ID: p.ID, Seq: p.Seq, TTL: 64, Payload: payload, Size: len(payload) + 8}
 }

@@ -68,13 +68,18 @@ func (e *Engine) prepare(l *lane, ps []probe, now clocks) int {
 		if !l.room(num, keep) {
 			break
 		}
+		e.grow(l, num)
+		ident := l.idents.use(num)
+		if l.terse && l.taken(num, ident, keep) {
+			break
+		}
 		s := l.slot(num)
-		*s = slot{num: num, sink: p.sink, dst: p.dst, real: now.real, mono: now.mono, key: p.key, seq: p.seq, state: waiting}
+		*s = slot{num: num, sink: p.sink, dst: p.dst, real: now.real, mono: now.mono, key: p.key, seq: p.seq, ident: ident, state: waiting}
 		if s.seq == 0 {
 			s.seq = uint32(uint16(num))
 		}
 		binary.NativeEndian.PutUint64(s.head[:], e.rng.Uint64())
-		e.packets[n] = icmpsock.Packet{Dst: p.dst, Seq: uint16(num), Key: uint32(num), Head: s.head}
+		e.packets[n] = icmpsock.Packet{Dst: p.dst, ID: ident, Seq: uint16(num), Key: uint32(num), Head: s.head}
 		n++
 	}
 	return n
@@ -146,6 +151,7 @@ func (e *Engine) reply(l *lane, m *icmpsock.Message) {
 		}
 		if s != nil && s.state == waiting {
 			s.state = damaged
+			e.notice(s, m)
 		}
 		return
 	}
@@ -166,10 +172,14 @@ func (e *Engine) intact(m *icmpsock.Message) bool {
 }
 
 func (e *Engine) icmpError(l *lane, m *icmpsock.Message) {
+	s := l.find(m.Seq, m, quotedBy)
 	if m.ICMP.Kind == icmperr.Redirect || m.ICMP.Kind == icmperr.SourceQuench {
+		if s != nil && noticed(s) {
+			icmp := m.ICMP
+			e.tell(s, &Result{Outcome: OutcomeNotice, From: icmp.From, ICMP: &icmp})
+		}
 		return
 	}
-	s := l.find(m.Seq, m, quotedBy)
 	if s == nil || s.state == answered || s.sink == nil {
 		return
 	}

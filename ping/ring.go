@@ -34,6 +34,7 @@ type slot struct {
 	head  [icmpsock.HeadLen]byte
 	key   uint32 // the sink's
 	seq   uint32 // the target's
+	ident uint8  // index of its ICMP identifier
 	state state
 }
 
@@ -42,7 +43,8 @@ type slot struct {
 const (
 	minSlots    = 256
 	memorySlots = 1 << 16 // never grown beyond this only to remember
-	maxSlots    = 1 << 20
+	maxSlots    = seqs * icmpsock.MaxIDs
+	seqs        = 1 << 16 // sequence numbers of an identifier
 )
 
 // lane is the sequence space of one family: a ring of slots in the order of
@@ -52,12 +54,16 @@ type lane struct {
 	next   uint64 // number of the next probe
 	oldest uint64 // no probe before this one is in flight
 	slots  []slot // a power of two
+	idents identifiers
+	terse  bool // payloads are too short to tell probes apart by
 
 	dropped uint32 // packets that the kernel threw away, as far as we know
 	suspect uint64 // replies to probes before this one may be among them
 }
 
-func newLane(v6 bool) lane { return lane{v6: v6, next: 1, oldest: 1} }
+func newLane(v6 bool, idents int, terse bool) lane {
+	return lane{v6: v6, next: 1, oldest: 1, idents: identifiers{n: max(1, idents)}, terse: terse}
+}
 
 func (l *lane) slot(num uint64) *slot { return &l.slots[num&uint64(len(l.slots)-1)] }
 
@@ -86,7 +92,7 @@ func (l *lane) room(num uint64, keep int64) bool {
 		return true
 	}
 	old := l.slot(num)
-	if old.num+n != num || !old.inFlight() && (old.mono < keep || n >= memorySlots) {
+	if old.num+n != num || !old.inFlight() && (old.mono < keep || n >= memorySlots && !l.terse) {
 		return true
 	}
 	if n >= maxSlots {
@@ -114,9 +120,9 @@ func (l *lane) byKey(key uint32) *slot {
 	return nil
 }
 
-// find returns the slot that was sent with this sequence number and for which
-// fits is true, the latest one first: in a big table several probes share
-// their number on the wire.
+// find returns the slot that was sent with this identifier and sequence number
+// and for which fits is true, the latest one first: in a big table several
+// probes share their number on the wire.
 func (l *lane) find(seq uint16, m *icmpsock.Message, fits func(*slot, *icmpsock.Message) bool) *slot {
 	if len(l.slots) == 0 {
 		return nil
@@ -124,7 +130,7 @@ func (l *lane) find(seq uint16, m *icmpsock.Message, fits func(*slot, *icmpsock.
 	last := l.next - 1
 	num := last - uint64(uint16(last)-seq)
 	for ; num != 0 && num <= last && last-num < uint64(len(l.slots)); num -= 1 << 16 {
-		if s := l.slot(num); s.num == num && s.state != unsent && fits(s, m) {
+		if s := l.slot(num); s.num == num && s.ident == m.ID && s.state != unsent && fits(s, m) {
 			return s
 		}
 	}

@@ -114,12 +114,18 @@ func anyIP(t testing.TB, h *lab.Host, prefix string) {
 }
 
 func manyHosts(t testing.TB) (client *lab.Host) {
+	client, _ = withMany(t)
+	return client
+}
+
+// withMany gives a client and the server that is 10.64.0.0/10 to it.
+func withMany(t testing.TB) (client, server *lab.Host) {
 	l := lab.New(t)
-	client, server := l.Host("client"), l.Host("server")
+	client, server = l.Host("client"), l.Host("server")
 	l.Connect(client.Port("eth0", "10.1.0.2/24"), server.Port("eth0", "10.1.0.1/24"))
 	client.Route("10.64.0.0/10", "10.1.0.1")
 	anyIP(t, server, "10.64.0.0/10")
-	return client
+	return client, server
 }
 
 // Twice as many hosts as there are sequence numbers, at once: no wall, no loss
