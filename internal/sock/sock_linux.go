@@ -17,6 +17,7 @@ type Options struct {
 	Device string     // bind to this interface (SO_BINDTODEVICE)
 	Mark   uint32     // firewall mark (SO_MARK; needs CAP_NET_ADMIN or CAP_NET_RAW)
 	Source netip.Addr // local address
+	Port   uint16     // local port
 	NetNS  int        // descriptor of a network namespace; 0 is the caller's
 }
 
@@ -38,14 +39,14 @@ func (o Options) open(dst netip.Addr, typ, proto int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if err := o.apply(fd); err != nil {
+	if err := o.apply(fd, dst); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil
 }
 
-func (o Options) apply(fd int) error {
+func (o Options) apply(fd int, dst netip.Addr) error {
 	if o.Device != "" {
 		if err := unix.BindToDevice(fd, o.Device); err != nil {
 			return operr.Need(err, "CAP_NET_RAW to bind to a device that is bound already")
@@ -56,10 +57,18 @@ func (o Options) apply(fd int) error {
 			return operr.Need(err, "CAP_NET_ADMIN, or CAP_NET_RAW from Linux 5.17 on")
 		}
 	}
-	if o.Source.IsValid() {
-		return unix.Bind(fd, Sockaddr(netip.AddrPortFrom(o.Source, 0)))
+	if !o.Source.IsValid() && o.Port == 0 {
+		return nil
 	}
-	return nil
+	local := o.Source
+	switch {
+	case local.IsValid():
+	case Family(dst) == unix.AF_INET:
+		local = netip.IPv4Unspecified()
+	default:
+		local = netip.IPv6Unspecified()
+	}
+	return unix.Bind(fd, Sockaddr(netip.AddrPortFrom(local, o.Port)))
 }
 
 // SetTTL sets the TTL or hop limit of what the socket sends from now on.
