@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/internal/icmperr"
 	"github.com/netsonde/netsonde/internal/lab"
 	"github.com/netsonde/netsonde/ping"
@@ -12,7 +13,14 @@ import (
 	"net/netip"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) {
+	// The tool as a process of its own, all of it inside a host.
+	lab.Child("ping", func([]string) int {
+		cli.Main("ping", run)
+		return 0
+	})
+	os.Exit(lab.Main(m))
+}
 
 func TestMillis(t *testing.T) {
 	for d, want := range map[time.Duration]string{
@@ -63,9 +71,9 @@ func TestGenerate(t *testing.T) {
 		total int
 	}{
 		{[]string{"192.0.2.0/30"}, 2, 2},
-		{[]string{"192.0.2.1", "192.0.2.9"}, 9, 0},
+		{[]string{"192.0.2.1", "192.0.2.9"}, 9, 9},
 		{[]string{"192.0.2.0/31", "2001:db8::/126"}, 6, 6},
-		{[]string{"255.255.255.250", "255.255.255.255"}, 6, 0},
+		{[]string{"255.255.255.250", "255.255.255.255"}, 6, 6},
 		{[]string{"192.0.2.9", "192.0.2.1"}, -1, 0},
 		{[]string{"192.0.2.1"}, -1, 0},
 	} {

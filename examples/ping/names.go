@@ -8,89 +8,20 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 )
 
-// names looks the names of addresses up in the background. No line but the
-// first waits for one: until it is known, the address stands alone.
-type names struct {
-	ctx   context.Context
-	asked sync.WaitGroup
-	mu    sync.Mutex
-	known map[netip.Addr]string
+// target is a host of the command line.
+type target struct {
+	addr    netip.Addr
+	name    string // as the name service has it; what was typed for an address
+	literal bool   // an address was typed
 }
 
-// newNames returns nil where no names are wanted.
-func newNames(ctx context.Context, wanted bool) *names {
-	if !wanted {
-		return nil
-	}
-	return &names{ctx: ctx, known: map[netip.Addr]string{}}
-}
-
-const maxNames = 256
-
-func (n *names) of(a netip.Addr) string {
-	if n == nil {
-		return ""
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	name, asked := n.known[a]
-	if !asked && len(n.known) < maxNames {
-		n.known[a] = ""
-		n.asked.Go(func() { n.ask(a) })
-	}
-	return name
-}
-
-// patience is how long the first line may wait for the name of the host.
-const patience = 300 * time.Millisecond
-
-// first looks the name of the host up before anything is sent.
-func (n *names) first(a netip.Addr) {
-	if n == nil {
-		return
-	}
-	n.mu.Lock()
-	n.known[a] = ""
-	n.mu.Unlock()
-	done := make(chan struct{})
-	n.asked.Go(func() {
-		defer close(done)
-		n.ask(a)
-	})
-	select {
-	case <-done:
-	case <-time.After(patience):
-	}
-}
-
-// wait waits for the look-ups under way, which the context has ended.
-func (n *names) wait() {
-	if n != nil {
-		n.asked.Wait()
-	}
-}
-
-func (n *names) ask(a netip.Addr) {
-	ctx, cancel := context.WithTimeout(n.ctx, 10*time.Second)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupAddr(ctx, a.String())
-	if err != nil || len(found) == 0 {
-		return
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.known[a] = cli.Escape(strings.TrimSuffix(found[0], "."))
-}
-
-// lookup turns a host of the command line into an address, and says whether it
-// was one already.
-func lookup(ctx context.Context, s *settings, host string) (a netip.Addr, literal bool, err error) {
+// lookup turns a host of the command line into an address.
+func lookup(ctx context.Context, s *settings, host string) (target, error) {
 	family := "ip"
 	switch {
 	case *s.four || s.opt.Source.Is4():
@@ -98,18 +29,41 @@ func lookup(ctx context.Context, s *settings, host string) (a netip.Addr, litera
 	case *s.six || s.opt.Source.Is6():
 		family = "ip6"
 	}
-	if a, err := netip.ParseAddr(host); err == nil {
-		if a = a.Unmap(); family == "ip" || a.Is4() == (family == "ip4") {
-			return a, true, nil
-		}
-		return a, true, fmt.Errorf("%s: Address family for hostname not supported", host)
+	a, err := netip.ParseAddr(host)
+	if short, ok := classful(host); ok && err != nil {
+		a, err = short, nil
 	}
+	if err == nil {
+		if a = a.Unmap(); family != "ip" && a.Is4() != (family == "ip4") {
+			return target{}, fmt.Errorf("%s: Address family for hostname not supported", host)
+		}
+		return target{addr: a, name: host, literal: true}, nil
+	}
+	canonical := make(chan string, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		name, _ := net.DefaultResolver.LookupCNAME(ctx, host)
+		canonical <- strings.TrimSuffix(name, ".")
+	}()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, family, host)
 	if err != nil {
-		return a, false, nameError(host, err)
+		cancel()
+		<-canonical
+		return target{}, nameError(host, err)
 	}
-	return found[0].Unmap(), false, nil
+	t := target{addr: found[0].Unmap(), name: host}
+	late := time.AfterFunc(patience, cancel)
+	defer late.Stop()
+	if name := <-canonical; name != "" {
+		t.name = name
+	}
+	return t, nil
 }
+
+// patience is how much longer than for its address is waited for a name's full
+// form.
+const patience = 200 * time.Millisecond
 
 // nameError says why a name gave no address in the words of the C library.
 func nameError(host string, err error) error {
@@ -123,6 +77,31 @@ func nameError(host string, err error) error {
 	return err
 }
 
+// classful reads the older ways to write an IPv4 address (inet_aton(3)): fewer
+// than four parts, of which the last fills the rest, in decimal, octal or hex.
+func classful(text string) (netip.Addr, bool) {
+	parts := strings.Split(text, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var sum uint64
+	for i, part := range parts {
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 32 - 8*i
+		}
+		if part == "" || part[0] < '0' || part[0] > '9' || strings.ContainsAny(part, "_bBoO") {
+			return netip.Addr{}, false
+		}
+		n, err := strconv.ParseUint(part, 0, bits)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		sum = sum<<bits | n
+	}
+	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}), true
+}
+
 // shown is an address as people know it: a zone that is a number is shown as
 // the name of its interface.
 func shown(a netip.Addr) string {
@@ -131,5 +110,15 @@ func shown(a netip.Addr) string {
 			a = a.WithZone(ifi.Name)
 		}
 	}
-	return a.String()
+	return cli.Escape(a.String())
+}
+
+// withName prints an address with its name, if that is known by now.
+func withName(names *cli.Names, a netip.Addr) string {
+	if names != nil {
+		if name := names.Host(a); name != "" {
+			return fmt.Sprintf("%s (%s)", cli.Escape(name), shown(a))
+		}
+	}
+	return shown(a)
 }

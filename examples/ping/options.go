@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/netsonde/netsonde/ping"
@@ -33,28 +34,40 @@ func (s *settings) open() (*ping.Engine, error) {
 	return engine, err
 }
 
+// lingering is how long ping(8) waits after the last probe when there was no
+// reply at all. It is also how late a reply to one host may be.
+const lingering = 10 * time.Second
+
 // options turns the words of the command line into the library's settings.
 func (s *settings) options(sweeping bool) (err error) {
+	if err := s.numbers(); err != nil {
+		return err
+	}
 	if s.opt.Size == 0 {
 		s.opt.Size = -1
 	}
-	if s.opt.Timeout = *s.timeout; s.opt.Timeout == 0 && !sweeping {
-		s.opt.Timeout = 10 * time.Second
+	// One host: a reply after the time of -W is one as long as somebody waits.
+	// JSON has one outcome a probe, and says late.
+	switch s.opt.Timeout = *s.timeout; {
+	case sweeping || *s.json && *s.timeout > 0:
+	default:
+		s.opt.Timeout = max(lingering, *s.timeout)
 	}
-	if s.opt.Pattern, err = hex.DecodeString(*s.pattern); err != nil {
-		return fmt.Errorf("-p: %w", err)
+	if s.opt.Pattern, err = parsePattern(*s.pattern); err != nil {
+		return err
 	}
-	tos, err := strconv.ParseUint(*s.tos, 0, 8)
-	if err != nil {
-		return fmt.Errorf("-Q: cannot use %q as a byte", *s.tos)
+	if s.opt.TOS, err = parseTOS(*s.tos); err != nil {
+		return err
 	}
-	s.opt.TOS = int(tos)
 	if *s.fragment != "" {
 		if err := s.opt.Fragment.UnmarshalText([]byte(*s.fragment)); err != nil {
 			return fmt.Errorf("-M: %w", err)
 		}
 	}
 	if *s.ipTime != "" {
+		if s.opt.RecordRoute {
+			return errors.New("only one of -T or -R may be used")
+		}
 		if err := s.opt.IPTimestamp.UnmarshalText([]byte(*s.ipTime)); err != nil {
 			return fmt.Errorf("-T: %w", err)
 		}
@@ -62,8 +75,59 @@ func (s *settings) options(sweeping bool) (err error) {
 	if s.opt.Source, err = netip.ParseAddr(*s.device); err != nil {
 		s.opt.Source, s.opt.Device = netip.Addr{}, *s.device
 	}
-	if *s.count < 0 || *s.retries < 0 || *s.interval < 0 || *s.timeout < 0 || *s.deadline < 0 || s.opt.TTL < 0 || s.opt.Size < -1 {
-		return fmt.Errorf("a number is less than nothing")
+	return nil
+}
+
+// numbers checks what is out of range.
+func (s *settings) numbers() error {
+	for _, c := range []struct {
+		wrong bool
+		why   string
+	}{
+		{*s.four && *s.six, "-4 and -6 do not go together"},
+		{s.changed("count") && *s.count < 1, "-c: at least one probe; without -c there is no end"},
+		{s.changed("vcount") && *s.vcount < 1, "--vcount: at least one probe"},
+		{*s.count > 0 && *s.vcount > 0, "-c and --vcount do not go together"},
+		{*s.retries < 0, "-r: less than nothing"},
+		{*s.interval < 0, "-i: less than nothing"},
+		{*s.period <= 0, "--period: more than nothing"},
+		{*s.timeout < 0, "-W: less than nothing"},
+		{*s.deadline < 0, "-w: less than nothing"},
+		{*s.preload < 1 || *s.preload > 1<<16, "-l: 1 to 65536"},
+		{s.opt.Size < 0, "-s: less than nothing"},
+		{s.changed("ttl") && (s.opt.TTL < 1 || s.opt.TTL > 255), "-t: 1 to 255"},
+	} {
+		if c.wrong {
+			return errors.New(c.why)
+		}
 	}
 	return nil
+}
+
+// maxPattern is how many bytes of -p count, as in ping(8).
+const maxPattern = 16
+
+// parsePattern reads pairs of hex digits; the last may be a single one.
+func parsePattern(text string) ([]byte, error) {
+	if strings.Trim(text, "0123456789abcdefABCDEF") != "" {
+		return nil, fmt.Errorf("-p: patterns must be specified as hex digits: %s", text)
+	}
+	if n := len(text); n%2 == 1 {
+		text = text[:n-1] + "0" + text[n-1:]
+	}
+	b, err := hex.DecodeString(text)
+	return b[:min(len(b), maxPattern)], err
+}
+
+// parseTOS reads a decimal number, or a hexadecimal one with 0x.
+func parseTOS(text string) (int, error) {
+	digits, base := text, 10
+	if len(text) > 2 && strings.EqualFold(text[:2], "0x") {
+		digits, base = text[2:], 16
+	}
+	tos, err := strconv.ParseUint(digits, base, 8)
+	if err != nil {
+		return 0, fmt.Errorf("-Q: %q is not a byte, 0 to 255 or 0x0 to 0xff", text)
+	}
+	return int(tos), nil
 }

@@ -14,8 +14,9 @@ import (
 // errors as "E". Bars grow with the logarithm of the time, from the shortest to
 // the longest that is shown.
 type plot struct {
-	w    io.Writer
-	last []time.Duration // negative is no reply
+	w     io.Writer
+	ascii bool            // the terminal has no block characters
+	last  []time.Duration // negative is no reply
 }
 
 const (
@@ -23,7 +24,10 @@ const (
 	failed = -2 * time.Nanosecond
 )
 
-var bars = []rune("▁▂▃▄▅▆▇█")
+var (
+	bars      = []rune("▁▂▃▄▅▆▇█")
+	asciiBars = []rune("_.-~=+*#")
+)
 
 func (p *plot) add(r *ping.Result) {
 	if p == nil {
@@ -53,6 +57,10 @@ func (p *plot) line() string {
 			least, most = min(least, d), max(most, d)
 		}
 	}
+	set, between := bars, "…"
+	if p.ascii {
+		set, between = asciiBars, ".."
+	}
 	line := make([]rune, len(p.last))
 	for i, d := range p.last {
 		switch {
@@ -61,13 +69,13 @@ func (p *plot) line() string {
 		case d < 0:
 			line[i] = 'E'
 		default:
-			line[i] = bars[level(d, least, most)]
+			line[i] = set[level(d, least, most)]
 		}
 	}
 	if most == 0 {
 		return string(line)
 	}
-	return fmt.Sprintf("%s %s…%s ms", string(line), millis(least), millis(most))
+	return fmt.Sprintf("%s %s%s%s ms", string(line), millis(least), between, millis(most))
 }
 
 // level places a time among the bars.

@@ -3,14 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"math"
-	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -24,9 +19,9 @@ func sweep(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader) int {
 		ctx, cancel = context.WithTimeout(ctx, *s.deadline)
 		defer cancel()
 	}
-	hosts, total, code := targets(ctx, t, s, stdin)
-	if hosts == nil {
-		return code
+	ts := findTargets(ctx, t, s, stdin)
+	if ts.hosts == nil {
+		return ts.code
 	}
 	engine, err := s.open()
 	if err != nil {
@@ -35,42 +30,59 @@ func sweep(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader) int {
 	defer engine.Close()
 	o := ping.SweepOptions{Retries: *s.retries, Rate: -1}
 	switch {
-	case !t.Flags.Changed("interval"):
-		o.Rate = 0 // 1000 a second, as fping
+	case !s.changed("interval"):
+		o.Rate = 0 // 1000 a second
 	case *s.interval > 0:
 		o.Rate = 1 / s.interval.Seconds()
 	}
-	stats, err := show(t, s, engine.Sweep(ctx, hosts, &o), total)
-	if err != nil {
+	sum, err := show(t, s, ts, engine.Sweep(ctx, ts.hosts, &o))
+	switch {
+	case ctx.Err() != nil && *s.deadline > 0:
+	case err != nil:
 		t.Error(err)
 		return cli.Failed
 	}
-	if code == cli.Yes && (stats.Received < stats.Sent || stats.LocalErrors > 0) {
+	if ts.code == cli.Yes && (err != nil || sum.stats.Received < sum.stats.Sent || sum.stats.LocalErrors > 0) {
 		return cli.No
 	}
-	return code
+	return ts.code
 }
 
-// show prints the results, with a progress line where that can be seen.
-func show(t *cli.Tool, s *settings, results iter.Seq2[ping.Result, error], total int) (stats ping.Stats, err error) {
-	progress := cli.NewProgress(t.Stderr, "ping", total)
+// sums are the results of a sweep.
+type sums struct {
+	stats                    ping.Stats
+	targets, alive, untested uint64
+	tries                    uint64 // probes sent
+	start                    time.Time
+}
+
+// show prints the results, with a progress line where that can be seen, and
+// the summary also of a sweep that was ended.
+func show(t *cli.Tool, s *settings, ts *targets, results iter.Seq2[ping.Result, error]) (sum sums, err error) {
+	progress := cli.NewProgress(t.Stderr, "ping", ts.total)
 	size := 4096
 	if cli.IsTerminal(t.Stdout) {
 		size = 1 // lines and the progress line are on one screen
 	}
 	out := bufio.NewWriterSize(t.Stdout, size)
-	defer out.Flush()
-	defer progress.Clear()
-	start := time.Now()
-	for r, err := range results {
-		if err != nil {
-			return stats, err
+	sum.start = time.Now()
+	for r, e := range results {
+		if e != nil {
+			err = e
+			break
 		}
-		stats.Add(&r)
+		sum.stats.Add(&r)
 		if r.Outcome == ping.OutcomeLate || r.Outcome == ping.OutcomeDuplicate {
+			if !*s.json && !*s.quiet {
+				progress.Clear()
+				fmt.Fprintf(t.Stderr, "%s : duplicate for [%d], %d bytes, %s ms\n", ts.name(r.Target), r.Seq-1, r.Size, milli3(r.RTT))
+			}
 			continue
 		}
-		line := sweepLine(s, &r)
+		if r.Outcome != ping.OutcomeLocalError {
+			sum.tries += uint64(max(1, r.Seq))
+		}
+		line := sweepLine(s, ts, &r)
 		switch {
 		case *s.json:
 			progress.Clear()
@@ -81,108 +93,67 @@ func show(t *cli.Tool, s *settings, results iter.Seq2[ping.Result, error], total
 		}
 		progress.Add(1)
 	}
+	progress.Clear()
+	sum.targets, sum.alive, sum.untested = sum.stats.Sent+sum.stats.LocalErrors, sum.stats.Received, sum.stats.LocalErrors
 	switch {
 	case *s.json:
-		cli.JSONSummary(out, &stats)
+		cli.JSONSummary(out, &sum.stats)
 	case *s.quiet:
-		sweepSummary(out, &stats, time.Since(start))
+		sum.print(out)
 	}
-	return stats, nil
+	out.Flush()
+	if *s.stats && !*s.json && !*s.quiet {
+		sum.print(t.Stderr)
+	}
+	return sum, err
 }
 
 // sweepLine is what is printed about a host, "" for nothing.
-func sweepLine(s *settings, r *ping.Result) string {
-	alive := r.Outcome == ping.OutcomeReply
+func sweepLine(s *settings, ts *targets, r *ping.Result) string {
+	name, alive, took := ts.name(r.Target), r.Outcome == ping.OutcomeReply, ""
+	if *s.elapsed && alive {
+		took = " (" + milli3(r.RTT) + " ms)"
+	}
 	switch {
-	case *s.alive && alive, *s.unreachable && !alive:
-		return r.Target.String()
-	case *s.alive, *s.unreachable:
+	case *s.audible && alive, *s.unreachable && !alive:
+		return name + took
+	case *s.audible, *s.unreachable:
 		return ""
 	case alive:
-		return r.Target.String() + " is alive"
+		return name + " is alive" + took
 	case r.Outcome == ping.OutcomeICMPError:
-		return fmt.Sprintf("%v is unreachable (%s from %v)", r.Target, icmpWords(r.ICMP), r.From)
+		return fmt.Sprintf("%s is unreachable (%s from %s)", name, icmpWords(r.ICMP), shown(r.ICMP.From))
 	case r.Outcome == ping.OutcomeLocalError:
-		return fmt.Sprintf("%v is not tested (%s)", r.Target, r.Err)
+		return fmt.Sprintf("%s is not tested (%s)", name, r.Err)
 	}
-	return r.Target.String() + " is unreachable"
+	return name + " is unreachable"
 }
 
-func sweepSummary(w io.Writer, s *ping.Stats, elapsed time.Duration) {
-	fmt.Fprintf(w, "%8d targets\n%8d alive\n%8d unreachable\n%8d not tested\n", s.Sent+s.LocalErrors, s.Received, s.Sent-s.Received, s.LocalErrors)
+// print is the summary of a sweep, in the words of fping -s.
+func (sum *sums) print(w io.Writer) {
+	s := &sum.stats
+	fmt.Fprintf(w, "\n%8d targets\n%8d alive\n%8d unreachable\n", sum.targets, sum.alive, sum.targets-sum.alive-sum.untested)
+	if sum.untested > 0 {
+		fmt.Fprintf(w, "%8d not tested\n", sum.untested)
+	}
+	fmt.Fprintf(w, "\n%8d timeouts (waiting for response)\n%8d ICMP Echos sent\n%8d ICMP Echo Replies received\n%8d other ICMP received\n\n",
+		s.Timeouts+s.Corrupted+sum.tries-min(sum.tries, s.Sent), sum.tries, s.Received+s.Duplicates+s.Late, s.ICMPErrors)
 	if s.Received > 0 {
-		fmt.Fprintf(w, "rtt min/avg/max/mdev = %s ms\n", threes(s.Min, s.Mean(), s.Max, s.Mdev()))
+		fmt.Fprintf(w, " %s ms (min round trip time)\n %s ms (avg round trip time)\n %s ms (max round trip time)\n", milli3(s.Min), milli3(s.Mean()), milli3(s.Max))
 	}
-	fmt.Fprintf(w, "%8.3f sec (elapsed real time)\n", elapsed.Seconds())
+	fmt.Fprintf(w, "%13.3f sec (elapsed real time)\n\n", time.Since(sum.start).Seconds())
 }
 
-// targets says what is to be asked, and how many there are, 0 if that is not
-// known. Without any the reason has been printed.
-func targets(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader) (hosts iter.Seq[netip.Addr], total, code int) {
-	args := t.Flags.Args()
-	if *s.generate {
-		hosts, total, err := generate(args)
-		if err != nil {
-			return nil, 0, t.Usage("-g: %v", err)
-		}
-		return hosts, total, cli.Yes
+// milli3 prints a time as fping(8) does: three digits.
+func milli3(d time.Duration) string {
+	switch ms := float64(d) / float64(time.Millisecond); {
+	case ms < 1:
+		return fmt.Sprintf("%.3f", ms)
+	case ms < 10:
+		return fmt.Sprintf("%.2f", ms)
+	case ms < 100:
+		return fmt.Sprintf("%.1f", ms)
+	default:
+		return fmt.Sprintf("%.0f", ms)
 	}
-	if len(args) == 1 && args[0] == "-" {
-		args = nil
-		for lines := bufio.NewScanner(stdin); lines.Scan(); {
-			word, _, _ := strings.Cut(strings.TrimSpace(lines.Text()), "#")
-			args = append(args, strings.Fields(word)...)
-		}
-	}
-	var list []netip.Addr
-	for _, host := range args {
-		a, _, err := lookup(ctx, s, host)
-		if err != nil {
-			t.Error(err)
-			code = cli.Failed
-			continue
-		}
-		list = append(list, a)
-	}
-	if len(list) == 0 {
-		return nil, 0, cli.Failed
-	}
-	return slices.Values(list), len(list), code
-}
-
-// generate reads prefixes, or two addresses as the first and the last.
-func generate(args []string) (iter.Seq[netip.Addr], int, error) {
-	if len(args) == 2 {
-		first, err1 := netip.ParseAddr(args[0])
-		last, err2 := netip.ParseAddr(args[1])
-		if err1 == nil && err2 == nil {
-			if first.Is4() != last.Is4() || last.Less(first) {
-				return nil, 0, errors.New("the first address is not before the last")
-			}
-			return func(yield func(netip.Addr) bool) {
-				for a := first; a.IsValid() && !last.Less(a) && yield(a); a = a.Next() {
-				}
-			}, 0, nil
-		}
-	}
-	var prefixes []netip.Prefix
-	total := 0
-	for _, arg := range args {
-		p, err := netip.ParsePrefix(arg)
-		if err != nil {
-			return nil, 0, fmt.Errorf("%q is not a prefix such as 192.0.2.0/24", arg)
-		}
-		prefixes = append(prefixes, p)
-		free := p.Addr().BitLen() - p.Bits()
-		if free > 30 {
-			total = math.MaxInt32
-		} else if total < math.MaxInt32 {
-			n := 1 << free
-			if p.Addr().Is4() && free > 1 {
-				n -= 2
-			}
-			total += n
-		}
-	}
-	return ping.Hosts(prefixes...), total, nil
 }

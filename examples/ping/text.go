@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -32,6 +31,9 @@ var (
 		"Destination Host Prohibited", "Destination Net Unreachable for Type of Service",
 		"Destination Host Unreachable for Type of Service", "Packet filtered", "Precedence Violation", "Precedence Cutoff",
 	}
+	redirect4 = []string{
+		"Redirect Network", "Redirect Host", "Redirect Type of Service and Network", "Redirect Type of Service and Host",
+	}
 	unreachable6 = []string{
 		"No route", "Administratively prohibited", "Beyond scope of source address", "Address unreachable", "Port unreachable",
 	}
@@ -57,6 +59,10 @@ func icmpWords(e *ping.ICMPError) string {
 			return pick([]string{"Time to live exceeded", "Frag reassembly time exceeded"}, e.Code, "", "Time exceeded, Bad Code: %d")
 		case e.Type == 12:
 			return "Parameter problem"
+		case e.Type == 4:
+			return "Source Quench"
+		case e.Type == 5:
+			return fmt.Sprintf("%s(New nexthop: %v)", pick(redirect4, e.Code, "", "Redirect, Bad Code: %d"), e.Via)
 		}
 		return fmt.Sprintf("Bad ICMP type: %d", e.Type)
 	}
@@ -115,10 +121,19 @@ func capital(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// withName prints an address, and its name if that is known.
-func withName(a netip.Addr, name string) string {
-	if name == "" {
-		return shown(a)
+// damageWords says which byte of a reply is wrong and shows all of them.
+func damageWords(d *ping.Damage) string {
+	if d == nil || d.Want == d.Got {
+		return ""
 	}
-	return fmt.Sprintf("%s (%s)", name, shown(a))
+	const first = 16 // ping(8) has its time before that
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nwrong data byte #%d should be 0x%x but was 0x%x", d.Offset, d.Want, d.Got)
+	for i := first; i < len(d.Payload); i++ {
+		if i%32 == first {
+			fmt.Fprintf(&b, "\n#%d\t", i)
+		}
+		fmt.Fprintf(&b, "%x ", d.Payload[i])
+	}
+	return b.String()
 }

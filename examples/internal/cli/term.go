@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -23,6 +24,17 @@ func Width(w io.Writer) int {
 		return n
 	}
 	return 80
+}
+
+// UTF8 reports whether the locale (LC_ALL, LC_CTYPE or LANG, the first that is
+// set) has more than ASCII.
+func UTF8() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if locale := strings.ToLower(os.Getenv(name)); locale != "" {
+			return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
+		}
+	}
+	return false
 }
 
 // ask returns what terminal says about a stream. It does not use Fd, which

@@ -47,7 +47,11 @@ func New(name, synopsis, about string, stdout, stderr io.Writer) *Tool {
 // been said.
 func (t *Tool) Parse(args []string) (code int, done bool) {
 	help := t.Flags.Bool("help", false, "print this help and exit")
-	version := t.Flags.Bool("version", false, "print the version and exit")
+	shorthand := "V"
+	if t.Flags.ShorthandLookup(shorthand) != nil {
+		shorthand = ""
+	}
+	version := t.Flags.BoolP("version", shorthand, false, "print the version and exit")
 	err := t.Flags.Parse(t.rewrite(args))
 	switch {
 	case errors.Is(err, pflag.ErrHelp), err == nil && *help:
