@@ -90,8 +90,8 @@ func BenchmarkFromProc(b *testing.B) {
 	b.ReportAllocs()
 	err := host.Do(func() error {
 		for b.Loop() {
-			l := lister{options: Options{Protocols: []Protocol{TCP}}, keep: func(*Socket) bool { return true }, root: procRoot, noDiag: true}
-			if _, err := l.read(context.Background()); err != nil {
+			l := fromProc(Options{Protocols: []Protocol{TCP}}, procRoot)
+			if _, err := l.table(context.Background()); err != nil {
 				return err
 			}
 		}

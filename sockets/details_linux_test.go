@@ -274,8 +274,8 @@ func TestPacketAgainstSS(t *testing.T) {
 		}
 		var proc Table
 		z.check(z.host.Do(func() (err error) {
-			l := lister{options: Options{Protocols: []Protocol{Packet}}, keep: func(*Socket) bool { return true }, root: procRoot, noDiag: true}
-			proc, err = l.read(t.Context())
+			l := fromProc(Options{Protocols: []Protocol{Packet}}, procRoot)
+			proc, err = l.table(t.Context())
 			return err
 		}))
 		if diff := cmp.Diff(packetsInProc(table.Sockets), packetsInProc(proc.Sockets)); diff != "" {

@@ -14,6 +14,7 @@ import (
 // Numbers of linux/sock_diag.h, linux/inet_diag.h and linux/unix_diag.h; here
 // so that what parses is built everywhere.
 const (
+	tcpDiagGetSock   = 18
 	sockDiagByFamily = 20
 
 	afUnix  = 1
@@ -24,6 +25,7 @@ const (
 	protoUDP = 17
 	protoRaw = 255
 
+	sizeofTCPReq  = 60 // struct inet_diag_req
 	sizeofInetReq = 56 // struct inet_diag_req_v2
 	sizeofInetMsg = 72 // struct inet_diag_msg
 	sizeofUnixReq = 24 // struct unix_diag_req
@@ -80,12 +82,7 @@ func (o *Options) inetRequest(family uint8, p Protocol) []byte {
 	case Raw:
 		b[1] = protoRaw
 	}
-	if o.Info {
-		b[2] |= extInfo
-	}
-	if o.Memory {
-		b[2] |= extMemory
-	}
+	b[2] = o.extensions()
 	binary.NativeEndian.PutUint32(b[4:], o.stateMask())
 	if code := o.Filter.bytecode(); code != nil {
 		b = nl.Append(b, reqBytecode, code)
@@ -94,6 +91,29 @@ func (o *Options) inetRequest(family uint8, p Protocol) []byte {
 		b = nl.AppendU32(b, reqProtocol, protoMPTCP)
 	}
 	return b
+}
+
+// tcpRequest is the older request, for TCP of both families at once: the table
+// of connections has a bucket for each of some hundred thousand hash values,
+// and walking it takes milliseconds.
+func (o *Options) tcpRequest() []byte {
+	b := make([]byte, sizeofTCPReq)
+	b[3] = o.extensions()
+	binary.NativeEndian.PutUint32(b[52:], o.stateMask())
+	if code := o.Filter.bytecode(); code != nil {
+		b = nl.Append(b, reqBytecode, code)
+	}
+	return b
+}
+
+func (o *Options) extensions() (ext uint8) {
+	if o.Info {
+		ext |= extInfo
+	}
+	if o.Memory {
+		ext |= extMemory
+	}
+	return ext
 }
 
 // unixRequest is the same for unix sockets, which no filter lets pass.

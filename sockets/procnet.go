@@ -20,7 +20,7 @@ func procFile(p Protocol, f Family) string {
 
 // parseProcInet reads /proc/net/tcp and its like. order is the machine's byte
 // order, in which the kernel prints addresses.
-func parseProcInet(text []byte, p Protocol, f Family, order binary.ByteOrder, add func(Socket)) error {
+func parseProcInet(text []byte, p Protocol, f Family, order binary.ByteOrder, add func(*Socket) error) error {
 	n := 0
 	for line := range bytes.Lines(text) {
 		if n++; n == 1 {
@@ -31,7 +31,9 @@ func parseProcInet(text []byte, p Protocol, f Family, order binary.ByteOrder, ad
 			return fmt.Errorf("line %d: %w", n, err)
 		}
 		s.Protocol = p
-		add(s)
+		if err := add(&s); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -129,12 +131,15 @@ const (
 
 // parseProcUnix reads /proc/net/unix. A name may hold any byte, newlines too:
 // what does not look like a line is taken for the rest of a name and left out.
-func parseProcUnix(text []byte, add func(Socket)) {
+func parseProcUnix(text []byte, add func(*Socket) error) error {
 	for line := range bytes.Lines(text) {
 		if s, ok := parseProcUnixLine(strings.TrimSuffix(string(line), "\n")); ok {
-			add(s)
+			if err := add(&s); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // parseProcUnixLine reads "Num: RefCount Protocol Flags Type St Inode Path".
@@ -171,7 +176,7 @@ func parseProcUnixLine(line string) (s Socket, ok bool) {
 
 // parseProcPacket reads /proc/net/packet: "sk RefCnt Type Proto Iface R Rmem
 // User Inode".
-func parseProcPacket(text []byte, add func(Socket)) error {
+func parseProcPacket(text []byte, add func(*Socket) error) error {
 	n := 0
 	for line := range bytes.Lines(text) {
 		if n++; n == 1 {
@@ -196,7 +201,9 @@ func parseProcPacket(text []byte, add func(Socket)) error {
 		if col[5] == "1" {
 			s.Packet.Flags = 1
 		}
-		add(s)
+		if err := add(&s); err != nil {
+			return err
+		}
 	}
 	return nil
 }

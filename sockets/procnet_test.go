@@ -46,7 +46,7 @@ func TestParseProcInet(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var got []Socket
-		if err := parseProcInet([]byte(tt.text), TCP, tt.family, tt.order, func(s Socket) { got = append(got, s) }); err != nil {
+		if err := parseProcInet([]byte(tt.text), TCP, tt.family, tt.order, func(s *Socket) error { got = append(got, *s); return nil }); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		for i := range tt.want {
@@ -66,7 +66,7 @@ func TestParseProcInetRefuses(t *testing.T) {
 		"no number":       "0: 0000000x:07E8" + line[16:],
 		"a large port":    "0: 00000000:17E80" + line[16:],
 	} {
-		err := parseProcInet([]byte("heading\n"+bad+"\n"), TCP, FamilyIPv4, binary.LittleEndian, func(Socket) {})
+		err := parseProcInet([]byte("heading\n"+bad+"\n"), TCP, FamilyIPv4, binary.LittleEndian, func(*Socket) error { return nil })
 		if err == nil {
 			t.Errorf("%s is accepted", name)
 		}
@@ -89,7 +89,9 @@ func TestParseProcUnix(t *testing.T) {
 		{Type: TypeSeqPacket, State: StateSynSent, Inode: 13},
 	}
 	var got []Socket
-	parseProcUnix([]byte(procUnix), func(s Socket) { got = append(got, s) })
+	if err := parseProcUnix([]byte(procUnix), func(s *Socket) error { got = append(got, *s); return nil }); err != nil {
+		t.Error(err)
+	}
 	for i := range want {
 		want[i].Protocol, want[i].Family = Unix, FamilyUnix
 	}
@@ -103,17 +105,18 @@ func FuzzParseProc(f *testing.F) {
 	f.Add([]byte(procTCP6))
 	f.Add([]byte(procUnix))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		check := func(s Socket) {
+		check := func(s *Socket) error {
 			if s.State == StateListen && s.RecvQueue != 0 {
 				t.Errorf("a listener with bytes to read: %+v", s)
 			}
 			if _, err := json.Marshal(s); err != nil {
 				t.Error(err)
 			}
+			return nil
 		}
 		_ = parseProcInet(text, TCP, FamilyIPv4, binary.LittleEndian, check)
 		_ = parseProcInet(text, UDP, FamilyIPv6, binary.BigEndian, check)
-		parseProcUnix(text, check)
+		_ = parseProcUnix(text, check)
 		_ = parseProcPacket(text, check)
 	})
 }

@@ -19,6 +19,7 @@ package sockets
 
 import (
 	"context"
+	"iter"
 	"net/netip"
 	"time"
 
@@ -178,6 +179,17 @@ type Process struct {
 func List(ctx context.Context, o *Options) ([]Socket, error) {
 	t, err := Read(ctx, o)
 	return t.Sockets, err
+}
+
+// All yields the sockets one by one as the kernel tells them, those of TCP of
+// both families mixed, for lists that are too long to keep. Options.Processes
+// does not count. A pair is a socket and nil, or a zero Socket and an error,
+// after which it stops; it may be ranged over once.
+func All(ctx context.Context, o *Options) iter.Seq2[Socket, error] {
+	if o == nil {
+		o = &Options{}
+	}
+	return all(ctx, *o)
 }
 
 // Listeners returns who listens, with processes: TCP listeners and UDP sockets

@@ -19,6 +19,73 @@ import (
 	"github.com/netsonde/netsonde/internal/nl"
 )
 
+func every(*Socket) bool { return true }
+
+// fromProc is a lister on a kernel without sock_diag.
+func fromProc(o Options, root string) *lister {
+	l := newLister(o, every)
+	l.root, l.noDiag = root, true
+	return l
+}
+
+// All tells the same as List, and stops when nobody wants more.
+func TestAll(t *testing.T) {
+	z := newZoo(t, 603)
+	protocols := []Protocol{TCP, UDP, Raw, Unix, MPTCP} // packet sockets hear more meanwhile
+	want := z.read(Options{Protocols: protocols}).Sockets
+	var got []Socket
+	z.check(z.host.Do(func() error {
+		for s, err := range All(t.Context(), &Options{Protocols: protocols}) {
+			if err != nil {
+				return err
+			}
+			got = append(got, s)
+		}
+		for _, err := range All(t.Context(), nil) {
+			if err != nil {
+				return err
+			}
+			break
+		}
+		return nil
+	}))
+	if diff := cmp.Diff(ownLines(want), ownLines(got)); diff != "" {
+		t.Errorf("(-List +All):\n%s", diff)
+	}
+	gone := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	for s, err := range All(ctx, nil) {
+		if !errors.Is(err, gone) || s.Protocol != 0 {
+			t.Errorf("%v, %v: want %v", s, err, gone)
+		}
+	}
+}
+
+// The older request for both families and those for one tell the same.
+func TestBothFamiliesAtOnce(t *testing.T) {
+	for seed := range uint64(rounds) {
+		z := newZoo(t, 650+seed)
+		f := Filter{Either: []Endpoint{z.endpoint(z.read(Options{}).Sockets)}}
+		for _, o := range []Options{{}, {Info: true, Memory: true}, {Filter: f}, {States: []State{StateEstablished, StateListen}}} {
+			o.Protocols = []Protocol{TCP}
+			both := z.read(o).Sockets
+			apart := []Socket{}
+			for _, o.Family = range []Family{FamilyIPv4, FamilyIPv6} {
+				apart = append(apart, z.read(o).Sockets...)
+			}
+			for _, list := range [][]Socket{both, apart} {
+				for i := range list {
+					list[i].TCP, list[i].Expires = nil, 0 // time goes on
+				}
+			}
+			if diff := cmp.Diff(apart, both, sameAddr); diff != "" {
+				t.Errorf("seed %d, %+v (-apart +at once):\n%s", seed, o, diff)
+			}
+		}
+	}
+}
+
 // A state filter in the kernel gives what filtering afterwards would.
 func TestStatesAreFilteredByTheKernel(t *testing.T) {
 	z := newZoo(t, 600)
@@ -67,8 +134,7 @@ func TestFamilyAndNamespace(t *testing.T) {
 			t.Errorf("%v (-inside +from outside):\n%s", family, diff)
 		}
 	}
-	l := lister{options: Options{NetNS: z.host.NetNSFD()}, keep: func(*Socket) bool { return true }, root: procRoot, noDiag: true}
-	proc, err := l.read(t.Context())
+	proc, err := fromProc(Options{NetNS: z.host.NetNSFD()}, procRoot).table(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,11 +149,12 @@ func TestKernelWithoutSockDiag(t *testing.T) {
 	asked := 0
 	var table Table
 	z.check(z.host.Do(func() (err error) {
-		l := lister{keep: func(*Socket) bool { return true }, root: procRoot, dial: func(nl.Config) (*nl.Conn, error) {
+		l := newLister(Options{}, every)
+		l.dial = func(nl.Config) (*nl.Conn, error) {
 			asked++
 			return nil, fmt.Errorf("open netlink socket: %w", unix.EPROTONOSUPPORT)
-		}}
-		table, err = l.read(t.Context())
+		}
+		table, err = l.table(t.Context())
 		return err
 	}))
 	if diff := cmp.Diff([]Protocol{TCP, UDP}, table.FromProc); diff != "" || asked != 1 {
@@ -100,8 +167,9 @@ func TestKernelWithoutSockDiag(t *testing.T) {
 
 // An error that does not mean "there is none" is not hidden behind /proc.
 func TestOtherErrorsAreErrors(t *testing.T) {
-	l := lister{root: procRoot, dial: func(nl.Config) (*nl.Conn, error) { return nil, unix.EMFILE }}
-	_, err := l.read(t.Context())
+	l := newLister(Options{}, every)
+	l.dial = func(nl.Config) (*nl.Conn, error) { return nil, unix.EMFILE }
+	_, err := l.table(t.Context())
 	if _, ok := errors.AsType[*OpError](err); !ok || !errors.Is(err, unix.EMFILE) {
 		t.Errorf("error %v, want an OpError about EMFILE", err)
 	}
@@ -109,10 +177,12 @@ func TestOtherErrorsAreErrors(t *testing.T) {
 
 func TestProtocolThatTheKernelHasNot(t *testing.T) {
 	root := t.TempDir() // a /proc without any file
-	l := lister{root: root, noDiag: true}
-	table, err := l.read(t.Context())
+	table, err := fromProc(Options{Protocols: everything}, root).table(t.Context())
 	if err != nil || len(table.Sockets) > 0 || table.Sockets == nil {
 		t.Errorf("sockets %v, error %v, want an empty list", table.Sockets, err)
+	}
+	if diff := cmp.Diff(everything, table.NotListed); diff != "" {
+		t.Errorf("not listed (-want +got):\n%s", diff)
 	}
 }
 
@@ -123,8 +193,7 @@ func TestContext(t *testing.T) {
 	if _, err := List(ctx, nil); !errors.Is(err, gone) {
 		t.Errorf("List: %v, want %v", err, gone)
 	}
-	l := lister{root: procRoot, noDiag: true}
-	if _, err := l.read(ctx); !errors.Is(err, gone) {
+	if _, err := fromProc(Options{}, procRoot).table(ctx); !errors.Is(err, gone) {
 		t.Errorf("from /proc: %v, want %v", err, gone)
 	}
 	var table Table

@@ -4,10 +4,15 @@ package sockets
 
 import (
 	"context"
+	"iter"
 
 	"github.com/netsonde/netsonde/internal/operr"
 )
 
 func read(context.Context, Options, func(*Socket) bool) (Table, error) {
 	return Table{}, operr.Unsupported("sockets: list")
+}
+
+func all(context.Context, Options) iter.Seq2[Socket, error] {
+	return func(yield func(Socket, error) bool) { yield(Socket{}, operr.Unsupported("sockets: list")) }
 }

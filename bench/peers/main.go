@@ -31,11 +31,13 @@ type part struct {
 
 // rooms are the comparisons by name.
 var rooms = map[string][]part{
-	"ping": {{"ping", comparePing}},
+	"ping":    {{"ping", comparePing}},
+	"netlink": {{"sockets", compareSockets}},
 }
 
 func main() {
 	registerPing()
+	registerSockets()
 	code, err := lab.Isolated(func() int {
 		parts := chosen(os.Args[1:])
 		if len(parts) == 0 {
