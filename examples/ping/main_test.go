@@ -42,7 +42,7 @@ func TestICMPWords(t *testing.T) {
 		{ping.ICMPError{From: r4, Type: 3, Code: 4, MTU: 1300}, "Frag needed and DF set (mtu = 1300)"},
 		{icmperr.New(r4, 3, 99), "Dest Unreachable, Bad Code: 99"},
 		{icmperr.New(r4, 11, 0), "Time to live exceeded"},
-		{icmperr.New(r4, 12, 0), "Parameter problem"},
+		{icmperr.New(r4, 12, 0), "Parameter problem: pointer = 0"},
 		{icmperr.New(r6, 1, 3), "Destination unreachable: Address unreachable"},
 		{icmperr.New(r6, 1, 6), "Destination unreachable: Unknown code 6"},
 		{icmperr.New(r6, 3, 0), "Time exceeded: Hop limit"},

@@ -58,7 +58,7 @@ func icmpWords(e *ping.ICMPError) string {
 		case e.Type == 11:
 			return pick([]string{"Time to live exceeded", "Frag reassembly time exceeded"}, e.Code, "", "Time exceeded, Bad Code: %d")
 		case e.Type == 12:
-			return "Parameter problem"
+			return fmt.Sprintf("Parameter problem: pointer = %d", e.Pointer)
 		case e.Type == 4:
 			return "Source Quench"
 		case e.Type == 5:
@@ -74,7 +74,7 @@ func icmpWords(e *ping.ICMPError) string {
 	case 3:
 		return pick([]string{"Hop limit", "Defragmentation failure"}, e.Code, "Time exceeded: ", "Time exceeded: code %d")
 	case 4:
-		return pick(problem6, e.Code, "Parameter problem: ", "Parameter problem: code %d")
+		return pick(problem6, e.Code, "Parameter problem: ", "Parameter problem: code %d") + fmt.Sprintf(" at %d", e.Pointer)
 	}
 	return fmt.Sprintf("unknown icmp type: %d", e.Type)
 }

@@ -137,6 +137,9 @@ func parseExtendedErr(m *Message, b []byte) (extOff int) {
 		if m.ICMP.Kind == icmperr.FragNeeded {
 			m.ICMP.MTU = int(info)
 		}
+		if m.ICMP.Kind == icmperr.ParameterProblem {
+			m.ICMP.Pointer = int(info)
+		}
 		if m.ICMP.Kind == icmperr.Redirect && m.Origin == ICMP {
 			m.ICMP.Via = netip.AddrFrom4([4]byte{byte(info >> 24), byte(info >> 16), byte(info >> 8), byte(info)})
 		}

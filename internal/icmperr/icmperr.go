@@ -116,14 +116,15 @@ type Label struct {
 
 // Error is one ICMP or ICMPv6 error message about a packet of ours.
 type Error struct {
-	From   netip.Addr `json:"from"`            // who sent it
-	Kind   Kind       `json:"kind"`            // what it says, for both families
-	Type   uint8      `json:"type"`            // as on the wire
-	Code   uint8      `json:"code"`            // as on the wire
-	MTU    int        `json:"mtu,omitzero"`    // bytes; only where the message carries one
-	Via    netip.Addr `json:"via,omitzero"`    // IPv4 redirect: the router to take instead
-	TTL    int        `json:"ttl,omitzero"`    // TTL or hop limit of the message when it arrived; 0 is not known
-	Labels []Label    `json:"labels,omitzero"` // MPLS label stack, outermost first
+	From    netip.Addr `json:"from"`             // who sent it
+	Kind    Kind       `json:"kind"`             // what it says, for both families
+	Type    uint8      `json:"type"`             // as on the wire
+	Code    uint8      `json:"code"`             // as on the wire
+	MTU     int        `json:"mtu,omitzero"`     // bytes; only where the message carries one
+	Pointer int        `json:"pointer,omitzero"` // parameter problem: the byte of the quoted packet that is wrong
+	Via     netip.Addr `json:"via,omitzero"`     // IPv4 redirect: the router to take instead
+	TTL     int        `json:"ttl,omitzero"`     // TTL or hop limit of the message when it arrived; 0 is not known
+	Labels  []Label    `json:"labels,omitzero"`  // MPLS label stack, outermost first
 }
 
 // New returns the Error for a type and code as on the wire; the family is
