@@ -55,3 +55,16 @@ func ExampleUDP_Hops() {
 	}
 	// Output: 1 [127.0.0.1]
 }
+
+// Packets to this host are as long as the loopback interface allows.
+func ExampleFindMTU() {
+	mtu, err := trace.FindMTU(context.Background(), netip.MustParseAddr("127.0.0.1"), &trace.MTUOptions{Limit: 1500})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, step := range mtu.Steps {
+		fmt.Println(step.TTL, step.From, step.MTU, step.How)
+	}
+	fmt.Println(mtu.MTU, mtu.Exact, mtu.Why)
+	// Output: 1500 true packets of 1500 bytes, the largest tried, get to the target
+}

@@ -1,0 +1,586 @@
+package trace
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// mtuWire sends packets of known sizes and hears what becomes of them.
+type mtuWire interface {
+	send(id int, p mtuProbe) error
+	wait(until time.Time) ([]mtuAnswer, error)
+	hasEcho() bool
+	transient(err error) bool
+}
+
+// mtuKind is what became of a packet.
+type mtuKind uint8
+
+const (
+	mtuNone     mtuKind = iota // nothing was heard
+	mtuExceeded                // a router: the TTL ran out here
+	mtuReached                 // the target answered
+	mtuTooBig                  // somebody says that it is too big
+	mtuRefused                 // somebody on the way refused it for another reason
+)
+
+// mtuProbe is a packet and its fate.
+type mtuProbe struct {
+	ttl, size int
+	echo      bool
+
+	sent   time.Time
+	heard  time.Time
+	kind   mtuKind
+	icmp   *ICMPError
+	from   netip.Addr
+	voided bool // silence says nothing: a smaller packet was lost with it
+}
+
+type mtuAnswer struct {
+	id       int
+	kind     mtuKind
+	from     netip.Addr
+	rtt      time.Duration
+	replyTTL int
+	icmp     *ICMPError
+}
+
+const (
+	mtuMax = 65535
+	// mtuWait is the least time that an answer gets.
+	mtuWait = 120 * time.Millisecond
+	// mtuToldWait is how long the target may still answer when a router has said
+	// that the packet was too big.
+	mtuToldWait = 20 * time.Millisecond
+	// mtuProof is how many lost packets prove a size too big on a path that
+	// loses no other.
+	mtuProof = 3
+	// mtuHints is how many messages about sizes are listened to.
+	mtuHints = 40
+	// mtuMark is what a packet bears to be known again: a secret, a number.
+	mtuMark = 12
+	// mtuSpace is the time between packets.
+	mtuSpace = 500 * time.Microsecond
+	// mtuFar is a TTL that gets to the target.
+	mtuFar = 64
+)
+
+// wellKnown are MTUs of common links and tunnels (RFC 1191, section 7.1, and
+// later ones: 9000 jumbo frames, 1492 PPPoE, 1480 IP in IP, 1476 GRE, 1450
+// VXLAN, 1420 WireGuard, 1280 the least of IPv6).
+var wellKnown = []int{
+	32000, 17914, 9216, 9000, 8166, 4470, 4352, 2002, 1500, 1496, 1492, 1480, 1476, 1472, 1460, 1454, 1450, 1442, 1430,
+	1420, 1412, 1400, 1380, 1360, 1300, 1280, 1200, 1006, 576, 508, 296,
+}
+
+// mtuSearch decides which sizes to send.
+type mtuSearch struct {
+	o       MTUOptions
+	p       *PathMTU
+	w       mtuWire
+	now     func() time.Time
+	probes  []mtuProbe
+	small   int // the least size there is
+	top     int // the largest to try
+	far     int // a TTL that gets to the target, or to the last hop that answers
+	dist    int // the same as the number of hops
+	slowest time.Duration
+	end     time.Time
+	slow    bool // answers are limited in rate
+	voids   int  // in a row
+	limited bool // echo replies are lost for a size with which datagrams are answered
+	wide    map[int]bool
+}
+
+func newMTUSearch(o MTUOptions, p *PathMTU, w mtuWire, now func() time.Time) *mtuSearch {
+	s := &mtuSearch{o: o, p: p, w: w, now: now, far: mtuFar, end: now().Add(o.Patience), wide: map[int]bool{}}
+	s.small = leastMTUProbe(p.Target)
+	s.top = min(p.LocalMTU, mtuMax)
+	if o.Limit > 0 {
+		s.top = min(s.top, o.Limit)
+	}
+	for _, h := range p.Hops {
+		s.slowest = max(s.slowest, h.RTT)
+		if h.From.IsValid() {
+			s.dist = h.TTL
+		}
+	}
+	if s.dist >= mtuFar/2 {
+		s.far = 255
+	}
+	return s
+}
+
+// leastMTUProbe is the length of a packet that has all that tells it apart.
+func leastMTUProbe(dst netip.Addr) int {
+	if dst.Is4() {
+		return 20 + 8 + mtuMark
+	}
+	return 40 + 8 + mtuMark
+}
+
+// run finds the MTU and then its steps.
+func (s *mtuSearch) run() error {
+	if err := s.hello(); err != nil {
+		return err
+	}
+	if !s.p.Reached {
+		// The last hop that answers has to stand in for the target.
+		if s.dist == 0 {
+			return nil
+		}
+		s.far = s.dist
+		if s.p.Hops[len(s.p.Hops)-1].Final {
+			s.far = s.dist - 1
+		}
+		if s.far == 0 {
+			return nil
+		}
+		s.dist = s.far
+	}
+	size, ceiling, err := s.largest(s.far)
+	s.p.MTU = size
+	if s.p.Exact = ceiling == size+1; !s.p.Exact {
+		s.p.Ceiling = ceiling
+	}
+	if err != nil || !s.p.Exact {
+		return err
+	}
+	// A datagram answered tells that it is the way there that counts.
+	tries := 1
+	if s.p.UDP == Yes {
+		tries = 3
+	}
+	for ; tries > 0 && s.p.Reached && s.best(s.far, false) < size; tries-- {
+		if err := s.round(slices.Repeat([]mtuProbe{{ttl: s.far, size: size}}, 2)); err != nil {
+			return err
+		}
+	}
+	if s.best(s.far, false) > 0 {
+		s.p.UDP = Yes
+	}
+	return s.steps()
+}
+
+// hello sends the largest size at once, and finds out what the target answers.
+func (s *mtuSearch) hello() error {
+	for range 3 {
+		var ps []mtuProbe
+		for _, size := range []int{s.top, s.small} {
+			if s.w.hasEcho() {
+				ps = append(ps, mtuProbe{ttl: s.far, size: size, echo: true})
+			}
+			ps = append(ps, mtuProbe{ttl: s.far, size: size})
+		}
+		if err := s.round(ps); err != nil {
+			return err
+		}
+		if s.best(s.far, true) > 0 || s.best(s.far, false) > 0 {
+			s.p.Reached = true
+			break
+		}
+	}
+	s.p.Echo, s.p.UDP = NotTested, tested(s.best(s.far, false) > 0)
+	if s.w.hasEcho() {
+		s.p.Echo = tested(s.best(s.far, true) > 0)
+	}
+	return nil
+}
+
+func tested(ok bool) Tested {
+	if ok {
+		return Yes
+	}
+	return No
+}
+
+// passed reports whether a probe got to the hop ttl.
+func (p *mtuProbe) passed(ttl, far int) bool {
+	return p.kind == mtuReached || p.kind == mtuExceeded && p.ttl >= ttl && (ttl != far || p.ttl == far)
+}
+
+// best returns the largest size with which probes of a kind got to a TTL.
+func (s *mtuSearch) best(ttl int, echo bool) (size int) {
+	for i := range s.probes {
+		if p := &s.probes[i]; p.echo == echo && p.passed(ttl, s.far) {
+			size = max(size, p.size)
+		}
+	}
+	return size
+}
+
+func (s *mtuSearch) lo(ttl int) int { return max(s.best(ttl, true), s.best(ttl, false)) }
+
+// with returns which probes count at a TTL when they are lost, echo requests
+// or not: on the way what found the hops, at the target what it answers.
+func (s *mtuSearch) with(ttl int) (echo bool) {
+	if !s.w.hasEcho() {
+		return false
+	}
+	if ttl != s.far || !s.p.Reached {
+		return s.p.Trace != MethodUDP
+	}
+	return s.p.Echo == Yes && !s.limited
+}
+
+// evidence says how strongly it is known that a size does not get to a TTL.
+func (s *mtuSearch) evidence(ttl, size int) (n int) {
+	lo, echo := s.lo(ttl), s.with(ttl)
+	for i := range s.probes {
+		p := &s.probes[i]
+		if p.ttl != ttl || p.echo != echo || p.size <= lo || p.size > size {
+			continue
+		}
+		switch {
+		case p.kind == mtuTooBig && p.icmp == nil:
+			n += mtuProof // this host's own interface
+		case p.kind == mtuTooBig && s.sane(p):
+			n += 2
+		case p.kind == mtuTooBig, p.kind == mtuNone && !p.voided:
+			n++
+		}
+	}
+	return n
+}
+
+// sane reports whether a message says a size that it may.
+func (s *mtuSearch) sane(p *mtuProbe) bool {
+	least := 68 // RFC 791
+	if s.p.Target.Is6() {
+		least = 1280 // RFC 8200
+	}
+	return p.icmp != nil && p.icmp.MTU >= least && p.icmp.MTU < p.size
+}
+
+// proof returns how much evidence it takes: more where packets get lost that
+// are small enough.
+func (s *mtuSearch) proof(ttl int) int {
+	lo, lost, all := s.lo(ttl), 0, 0
+	for i := range s.probes {
+		p := &s.probes[i]
+		if p.ttl == ttl && p.echo == s.with(ttl) && p.size <= lo {
+			all++
+			if p.kind == mtuNone {
+				lost++
+			}
+		}
+	}
+	n, chance := mtuProof, 1.0
+	if lost > 0 {
+		for n = 0; chance > 1e-5 && n < 8; n++ {
+			chance *= float64(lost) / float64(all+1)
+		}
+	}
+	return max(n, mtuProof)
+}
+
+// hi returns the least size that seems not to get to a TTL, 0 for none.
+func (s *mtuSearch) hi(ttl int) (size int) {
+	lo, echo := s.lo(ttl), s.with(ttl)
+	for i := range s.probes {
+		p := &s.probes[i]
+		lost := p.kind == mtuTooBig || p.kind == mtuNone && !p.voided
+		if p.ttl == ttl && p.echo == echo && lost && p.size > lo && (size == 0 || p.size < size) {
+			size = p.size
+		}
+	}
+	return size
+}
+
+// largest finds the largest size that gets to a TTL, and the least that does
+// not: one more, unless time is over.
+func (s *mtuSearch) largest(ttl int) (size, ceiling int, err error) {
+	for {
+		lo, hi := s.lo(ttl), s.hi(ttl)
+		if lo >= s.top {
+			return lo, lo + 1, nil
+		}
+		if hi == 0 {
+			hi = s.top + 1
+		}
+		if hi == lo+1 && s.evidence(ttl, hi) >= s.proof(ttl) {
+			return lo, hi, nil
+		}
+		if s.now().After(s.end) {
+			return lo, hi, nil
+		}
+		if err := s.test(ttl, s.sizes(ttl, lo, hi)); err != nil {
+			return lo, hi, err
+		}
+	}
+}
+
+// sizes chooses what to try next between a size that passes and one that seems
+// not to.
+func (s *mtuSearch) sizes(ttl, lo, hi int) []int {
+	if hi == lo+1 || hi > s.top {
+		size := min(hi, s.top)
+		return slices.Repeat([]int{size}, max(1, s.proof(ttl)-s.evidence(ttl, size)))
+	}
+	if hints := s.hint(lo, hi); len(hints) > 0 {
+		return hints
+	}
+	many := 12
+	if !s.with(ttl) || ttl != s.far {
+		many = 4 // such answers are limited in rate
+	}
+	if s.slow {
+		many = 2
+	}
+	sizes := []int{}
+	if !s.wide[ttl] {
+		s.wide[ttl] = true
+		for _, m := range wellKnown {
+			if m > lo && m < hi {
+				sizes = append(sizes, m)
+			}
+		}
+		sizes = thin(sizes, many+4)
+	}
+	if len(sizes) == 0 {
+		for i := range many - 1 {
+			sizes = append(sizes, hi-(i+1)*(hi-lo)/many)
+		}
+		sizes = append(sizes, lo+1)
+		if hi-lo <= many {
+			sizes = sizes[:0]
+			for m := hi - 1; m > lo; m-- {
+				sizes = append(sizes, m)
+			}
+		}
+	}
+	slices.Sort(sizes)
+	sizes = slices.Compact(sizes)
+	slices.Reverse(sizes) // if answers are limited in rate, the first ones say the most
+	return slices.DeleteFunc(sizes, func(m int) bool { return m <= lo || m >= hi })
+}
+
+// hint returns what to try because of what a router said, which is right most
+// of the time.
+func (s *mtuSearch) hint(lo, hi int) []int {
+	heard := 0
+	for i := range s.probes {
+		p := &s.probes[i]
+		if p.kind != mtuTooBig || !s.sane(p) {
+			continue
+		}
+		if heard++; heard > mtuHints {
+			break
+		}
+		if m := p.icmp.MTU; m >= lo && m < hi {
+			return slices.DeleteFunc([]int{min(m+1, hi-1), m}, func(size int) bool { return size <= lo })
+		}
+	}
+	return nil
+}
+
+// thin leaves at most n of a list, evenly.
+func thin(list []int, n int) []int {
+	if len(list) <= n {
+		return list
+	}
+	out := make([]int, n)
+	for i := range out {
+		out[i] = list[i*len(list)/n]
+	}
+	return out
+}
+
+// test sends sizes to a TTL, and behind them one that is known to pass.
+func (s *mtuSearch) test(ttl int, sizes []int) error {
+	echo := s.with(ttl)
+	var ps []mtuProbe
+	for _, size := range sizes {
+		ps = append(ps, mtuProbe{ttl: ttl, size: size, echo: echo})
+	}
+	// A datagram shows whether it is only the echo reply that is too big.
+	if echo && ttl == s.far && s.p.UDP == Yes && sizes[len(sizes)-1] == sizes[0] {
+		ps = append(ps, mtuProbe{ttl: ttl, size: sizes[0]})
+	}
+	if ttl == s.far && !s.slow && s.silentAt(ttl, s.top) {
+		ps = append(ps, s.along(s.top)...)
+	}
+	control := cmp.Or(s.best(ttl, echo), s.small)
+	controls := 1
+	if s.proof(ttl) > mtuProof {
+		controls = 2 // packets get lost here
+	}
+	ps = append(ps, slices.Repeat([]mtuProbe{{ttl: ttl, size: control, echo: echo}}, controls)...)
+	first := len(s.probes)
+	if s.slow {
+		if err := s.pause(2 * refill); err != nil {
+			return err
+		}
+	}
+	if err := s.round(ps); err != nil {
+		return err
+	}
+	s.judgeEcho()
+	return s.control(ttl, echo, first, controls)
+}
+
+// control looks whether a packet behind the others came back. Without it,
+// silence says nothing.
+func (s *mtuSearch) control(ttl int, echo bool, first, controls int) error {
+	last := s.probes[len(s.probes)-controls:]
+	if slices.ContainsFunc(last, func(p mtuProbe) bool { return p.passed(ttl, s.far) }) {
+		s.voids = 0
+		return nil
+	}
+	for i := range s.probes[first:] {
+		if p := &s.probes[first+i]; p.ttl == ttl && p.echo == echo {
+			p.voided = true
+		}
+	}
+	s.voids++
+	if echo && ttl == s.far && s.p.Reached {
+		// Echo replies are seldom limited in rate: it was lost.
+		return s.pause(time.Duration(s.voids-1) * s.slowest)
+	}
+	s.slow = s.slow || ttl == s.far && s.voids > 1
+	return s.pause(refill)
+}
+
+// judgeEcho finds out that echo replies of a size do not come back while the
+// requests get there, so that their loss is no evidence any more.
+func (s *mtuSearch) judgeEcho() {
+	e, u := s.best(s.far, true), s.best(s.far, false)
+	if s.limited || u <= e || e == 0 {
+		return
+	}
+	lost := 0
+	for i := range s.probes {
+		if p := &s.probes[i]; p.echo && p.ttl == s.far && p.size > e && p.size <= u && p.kind != mtuReached && !p.voided {
+			lost++
+		}
+	}
+	s.limited = lost >= 2
+}
+
+func (s *mtuSearch) pause(d time.Duration) error {
+	return s.listen(func() time.Time { return time.Time{} }, s.now().Add(d))
+}
+
+// round sends probes and waits until each has its answer or its time is over.
+func (s *mtuSearch) round(ps []mtuProbe) error {
+	first := len(s.probes)
+	for _, p := range ps {
+		if err := s.emit(p); err != nil {
+			return err
+		}
+		if err := s.listen(func() time.Time { return time.Time{} }, s.now().Add(mtuSpace)); err != nil {
+			return err
+		}
+	}
+	return s.listen(func() (until time.Time) {
+		for i := range s.probes[first:] {
+			if t := s.due(&s.probes[first+i]); t.After(until) {
+				until = t
+			}
+		}
+		return until
+	}, time.Time{})
+}
+
+// due returns until when a probe may change its fate; zero when it cannot.
+func (s *mtuSearch) due(p *mtuProbe) time.Time {
+	d := min(s.o.Timeout, mtuWait+3*s.slowest)
+	switch {
+	case p.kind == mtuNone:
+		return p.sent.Add(d)
+	case p.kind == mtuTooBig && p.icmp != nil:
+		return sooner(p.sent.Add(d), p.heard.Add(max(mtuToldWait, 2*s.slowest)))
+	}
+	return time.Time{}
+}
+
+// emit sends one probe.
+func (s *mtuSearch) emit(p mtuProbe) error {
+	id := len(s.probes)
+	for try := range backoffs {
+		p.sent = s.now()
+		err := s.w.send(id, p)
+		if err == nil {
+			s.p.Packets++
+			break
+		}
+		if tooLongHere(err) {
+			p.kind, p.heard = mtuTooBig, p.sent
+			break
+		}
+		if !s.w.transient(err) || try == backoffs-1 {
+			return err
+		}
+		if err := s.pause(10 * time.Millisecond << try); err != nil {
+			return err
+		}
+	}
+	s.probes = append(s.probes, p)
+	return nil
+}
+
+// listen hears answers until a time, or until the time that a function says,
+// whichever is later; a zero time has come.
+func (s *mtuSearch) listen(until func() time.Time, least time.Time) error {
+	for {
+		t := until()
+		if least.After(t) {
+			t = least
+		}
+		if !t.After(s.now()) {
+			return nil
+		}
+		answers, err := s.w.wait(t)
+		if err != nil {
+			return err
+		}
+		for _, a := range answers {
+			s.hear(a)
+		}
+	}
+}
+
+// hear notes an answer. What the target says counts more than what a router
+// does, and any answer more than none.
+func (s *mtuSearch) hear(a mtuAnswer) {
+	if a.id < 0 || a.id >= len(s.probes) {
+		return
+	}
+	p := &s.probes[a.id]
+	if p.kind == mtuReached || p.kind == mtuExceeded {
+		return
+	}
+	if p.kind != mtuNone && a.kind != mtuReached && a.kind != mtuExceeded {
+		return
+	}
+	if p.kind == mtuTooBig && p.icmp != nil {
+		s.p.Ignored = append(s.p.Ignored, *p.icmp)
+	}
+	p.kind, p.icmp, p.from, p.heard = a.kind, a.icmp, a.from, s.now()
+	s.slowest = max(s.slowest, a.rtt)
+}
+
+// withDefaults checks the options and fills in what is not given.
+func (o MTUOptions) withDefaults(dst netip.Addr) (MTUOptions, error) {
+	o.Port = cmp.Or(o.Port, 33434)
+	o.MaxTTL = cmp.Or(o.MaxTTL, 30)
+	o.Timeout = cmp.Or(o.Timeout, time.Second)
+	o.Patience = cmp.Or(o.Patience, 20*time.Second)
+	switch {
+	case !dst.IsValid():
+		return o, fmt.Errorf("no target address")
+	case dst.IsMulticast():
+		return o, fmt.Errorf("a multicast address has no path of its own")
+	case o.MaxTTL < 1 || o.MaxTTL > 255:
+		return o, fmt.Errorf("last TTL %d is not between 1 and 255", o.MaxTTL)
+	case o.Limit < 0 || o.Limit > mtuMax || o.Limit > 0 && o.Limit < leastMTUProbe(dst):
+		return o, fmt.Errorf("size %d is not between %d and %d", o.Limit, leastMTUProbe(dst), mtuMax)
+	case o.Timeout < 0 || o.Patience < 0:
+		return o, fmt.Errorf("a time is negative")
+	}
+	return o, nil
+}
