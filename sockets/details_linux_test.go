@@ -249,6 +249,39 @@ func infoWords(s Socket) map[string]string {
 	return w
 }
 
+// nstat reads the same files.
+func TestCountersAgainstNstat(t *testing.T) {
+	needsTool(t, "nstat")
+	z := newZoo(t, 950)
+	var groups []CounterGroup
+	z.check(z.host.Do(func() (err error) {
+		groups, err = Counters(t.Context(), nil)
+		return err
+	}))
+	out, err := z.host.Output("nstat", "-a", "-s", "-z", "-j")
+	z.check(err)
+	var theirs struct{ Kernel map[string]int64 }
+	z.check(json.Unmarshal(out, &theirs))
+	compared, differ := 0, 0
+	for _, g := range groups {
+		for _, c := range g.Counters {
+			if v, ok := theirs.Kernel[g.Name+c.Name]; ok {
+				compared++
+				if v != c.Value {
+					differ++ // packets go on, such as those of IPv6 neighbours
+				}
+			}
+		}
+	}
+	if compared < 200 || differ > 20 {
+		t.Errorf("%d counters compared, %d differ", compared, differ)
+	}
+	tcp := groups[slices.IndexFunc(groups, func(g CounterGroup) bool { return g.Name == "Tcp" })]
+	if v, ok := tcp.Value("ActiveOpens"); !ok || v != theirs.Kernel["TcpActiveOpens"] {
+		t.Errorf("ActiveOpens is %d, nstat has %d", v, theirs.Kernel["TcpActiveOpens"])
+	}
+}
+
 // Who captures what.
 func TestPacketAgainstSS(t *testing.T) {
 	needsTool(t, "ss")

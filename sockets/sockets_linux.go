@@ -309,3 +309,9 @@ func all(ctx context.Context, o Options) iter.Seq2[Socket, error] {
 		}
 	}
 }
+
+func counters(ctx context.Context, o Options) ([]CounterGroup, error) {
+	l := newLister(o, nil)
+	groups, err := readCounters(o.Family, func(name string) ([]byte, error) { return l.procNet(ctx, name) })
+	return groups, operr.New("sockets: read counters", nil, err)
+}

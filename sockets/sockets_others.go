@@ -16,3 +16,7 @@ func read(context.Context, Options, func(*Socket) bool) (Table, error) {
 func all(context.Context, Options) iter.Seq2[Socket, error] {
 	return func(yield func(Socket, error) bool) { yield(Socket{}, operr.Unsupported("sockets: list")) }
 }
+
+func counters(context.Context, Options) ([]CounterGroup, error) {
+	return nil, operr.Unsupported("sockets: read counters")
+}
