@@ -27,9 +27,11 @@ func thousands(b *testing.B, n int) *lab.Host {
 }
 
 func addRoute(h *lab.Host, dst netip.Addr, index int) error {
-	return h.Netlink().RouteAdd(&netlink.Route{
-		LinkIndex: index, Gw: net.IPv4(10, 1, 0, 9), Dst: &net.IPNet{IP: dst.AsSlice(), Mask: net.CIDRMask(24, 32)},
-	})
+	return h.Netlink().RouteAdd(routeTo(dst.As4(), index))
+}
+
+func routeTo(dst [4]byte, index int) *netlink.Route {
+	return &netlink.Route{LinkIndex: index, Gw: net.IPv4(10, 1, 0, 9), Dst: &net.IPNet{IP: dst[:], Mask: net.CIDRMask(24, 32)}}
 }
 
 func BenchmarkAll10k(b *testing.B) {

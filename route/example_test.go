@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"time"
 
 	"github.com/netsonde/netsonde/route"
 )
@@ -77,4 +79,41 @@ func ExampleNeighbors() {
 			fmt.Println(n.Addr, n.Device, n.State)
 		}
 	}
+}
+
+// A copy of the main table that stays right.
+func ExampleWatch() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	gateways := map[netip.Prefix]netip.Addr{}
+	for e, err := range route.Watch(ctx, &route.WatchOptions{Table: 254}) {
+		switch {
+		case err != nil:
+			fmt.Println(err)
+		case e.Change == route.ChangeAdded, e.Change == route.ChangeChanged:
+			gateways[e.Route.Dst] = e.Route.Gateway
+		case e.Change == route.ChangeDeleted:
+			delete(gateways, e.Route.Dst)
+		case e.Change == route.ChangeLost:
+			fmt.Println("too slow; reading the table again")
+		case e.Change == route.ChangeSynced:
+			return // all there is now is known; a monitor goes on
+		}
+	}
+}
+
+// The default gateway, as an administrator sets it.
+func ExampleReplace() {
+	err := route.Replace(context.Background(), route.Route{
+		Dst:     netip.MustParsePrefix("0.0.0.0/0"),
+		Gateway: netip.MustParseAddr("192.0.2.1"),
+		Device:  "nosuchiface0",
+	}, nil)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		fmt.Println("this needs CAP_NET_ADMIN")
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, errors.ErrUnsupported):
+		fmt.Println("there is no such interface")
+	}
+	// Output: there is no such interface
 }

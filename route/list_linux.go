@@ -56,13 +56,18 @@ func (o *Options) wants(f Family, r *Route) bool {
 		o.Exceptions == (r.Flags&FlagCloned != 0)
 }
 
-// reader reads routes and finds the names that belong to them.
-type reader struct {
-	o     Options
-	c     *nl.Conn
-	p     parser
+// completer finds what belongs to a route and is not in its message.
+type completer struct {
 	names nl.Names
 	hops  objects
+}
+
+// reader reads routes.
+type reader struct {
+	completer
+	o Options
+	c *nl.Conn
+	p parser
 }
 
 func open(o *Options, tries int) (*reader, error) {
@@ -112,7 +117,7 @@ func (r *reader) dump(ctx context.Context, f Family, fn func(*Route) error) erro
 }
 
 // complete adds what the route's message does not tell.
-func (r *reader) complete(ctx context.Context, route *Route) (err error) {
+func (r *completer) complete(ctx context.Context, route *Route) (err error) {
 	if err := r.hops.resolve(ctx, route); err != nil {
 		return err
 	}

@@ -227,22 +227,29 @@ func setVia(p *netip.Addr, b []byte) bool {
 	return false
 }
 
-// metrics reads RTA_METRICS.
-func (r *Route) metrics(b []byte) bool {
-	const congestion, last = 16, 17
-	var m Metrics
-	fields := [last + 1]*uint32{
+// The attributes of RTA_METRICS: the one that is no number, and the last.
+const raxCongestion, raxLast = 16, 17
+
+// fields are the numbers by their attributes.
+func (m *Metrics) fields() [raxLast + 1]*uint32 {
+	return [raxLast + 1]*uint32{
 		1: &m.Lock, 2: &m.MTU, 3: &m.Window, 4: &m.RTT, 5: &m.RTTVar, 6: &m.SSThresh, 7: &m.Cwnd, 8: &m.AdvMSS,
 		9: &m.Reordering, 10: &m.HopLimit, 11: &m.InitCwnd, 12: &m.Features, 13: &m.RTOMin, 14: &m.InitRwnd,
 		15: &m.QuickACK, 17: &m.NoFastOpenCookie,
 	}
+}
+
+// metrics reads RTA_METRICS.
+func (r *Route) metrics(b []byte) bool {
+	var m Metrics
+	fields := m.fields()
 	it := nl.NewAttrs(b)
 	for it.Next() {
 		ok := false
 		switch {
-		case it.Type == congestion:
+		case it.Type == raxCongestion:
 			ok = nl.SetText(&m.CongestionCtl, it.Data)
-		case it.Type <= last && fields[it.Type] != nil:
+		case it.Type <= raxLast && fields[it.Type] != nil:
 			ok = nl.Set32(fields[it.Type], it.Data)
 		}
 		if !ok {

@@ -25,3 +25,11 @@ func neighbors(context.Context, *NeighborOptions) ([]Neighbor, error) {
 func lookup(context.Context, netip.Addr, *LookupOptions) (Decision, error) {
 	return Decision{}, operr.Unsupported("route: lookup")
 }
+
+func watch(context.Context, *WatchOptions) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) { yield(Event{}, operr.Unsupported("route: watch")) }
+}
+
+func change(_ context.Context, op string, _ changeKind, _ Route, _ *Options) error {
+	return operr.Unsupported(op)
+}

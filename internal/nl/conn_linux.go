@@ -40,7 +40,10 @@ type transport interface {
 	// recv waits for a datagram. With peek it stays queued. n is its whole
 	// length, however short b is; from is the sender's port, 0 the kernel.
 	recv(b []byte, peek bool) (n int, from uint32, err error)
-	interrupt() // makes a waiting recv, and every later one, fail
+	// poll is a recv that does not wait: EAGAIN when there is nothing.
+	poll(b []byte) (n int, from uint32, err error)
+	until(t time.Time) // makes a recv that waits longer fail; zero: never
+	interrupt()        // makes a waiting recv, and every later one, fail
 	close() error
 }
 
@@ -66,7 +69,34 @@ func Dial(cfg Config) (*Conn, error) {
 		c.Close()
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
+	if err := subscribe(c, raw, cfg); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("hear netlink groups: %w", err)
+	}
 	return newConn(cfg, newSocket(c, raw)), nil
+}
+
+// subscribe makes room and joins the groups, in this order: the first
+// notification may be one of many.
+func subscribe(c *netlink.Conn, raw syscall.RawConn, cfg Config) error {
+	if cfg.Buffer > 0 {
+		err := raw.Control(func(fd uintptr) {
+			// Beyond net.core.rmem_max only with CAP_NET_ADMIN; what is left is a
+			// smaller buffer, which loses earlier and says so.
+			if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, cfg.Buffer) != nil {
+				_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, cfg.Buffer)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, g := range cfg.Groups {
+		if err := c.JoinGroup(g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newConn(cfg Config, t transport) *Conn {
@@ -102,6 +132,13 @@ func (c *Conn) Request(ctx context.Context, m Message, fn func(typ uint16, body 
 	return err
 }
 
+// Change asks for a change and waits until the kernel says that it is done.
+func (c *Conn) Change(ctx context.Context, m Message) error {
+	m.Flags |= flagAck
+	_, err := c.exchange(ctx, m, false, func(uint16, []byte) error { return nil })
+	return err
+}
+
 // exchange sends m and reads the answer, under ctx.
 func (c *Conn) exchange(ctx context.Context, m Message, one bool, fn func(uint16, []byte) error) (interrupted bool, err error) {
 	if c.broken != nil {
@@ -111,10 +148,10 @@ func (c *Conn) exchange(ctx context.Context, m Message, one bool, fn func(uint16
 		return false, context.Cause(ctx)
 	}
 	defer c.watch(ctx)()
-	if one {
-		c.grow(answerSize)
-	} else {
+	if m.Flags&flagDump == flagDump {
 		c.grow(bufferSize)
+	} else {
+		c.grow(answerSize)
 	}
 	m.Flags |= flagRequest
 	seq, err := c.t.send(m)
@@ -123,6 +160,9 @@ func (c *Conn) exchange(ctx context.Context, m Message, one bool, fn func(uint16
 	}
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
+	}
+	if e, ok := errors.AsType[*KernelError](err); ok {
+		e.locate(m.Body)
 	}
 	return interrupted, err
 }
@@ -246,6 +286,16 @@ func Dump(ctx context.Context, cfg Config, m Message, fn func(typ uint16, body [
 	return c.Dump(ctx, m, fn)
 }
 
+// Change opens a socket, asks for a change and closes it.
+func Change(ctx context.Context, cfg Config, m Message) error {
+	c, err := Dial(cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Change(ctx, m)
+}
+
 // Request opens a socket, asks and closes it.
 func Request(ctx context.Context, cfg Config, m Message, fn func(typ uint16, body []byte) error) error {
 	c, err := Dial(cfg)
@@ -292,6 +342,15 @@ func (s *socket) recv(b []byte, peek bool) (int, uint32, error) {
 	if peek {
 		s.flags |= unix.MSG_PEEK
 	}
+	return s.receive()
+}
+
+func (s *socket) poll(b []byte) (int, uint32, error) {
+	s.buf, s.flags = b, unix.MSG_TRUNC|unix.MSG_DONTWAIT
+	return s.receive()
+}
+
+func (s *socket) receive() (int, uint32, error) {
 	err := s.raw.Read(s.readFn)
 	s.buf = nil
 	if err == nil {
@@ -310,7 +369,10 @@ func (s *socket) read(fd uintptr) bool {
 		case unix.EINTR:
 			continue
 		case unix.EAGAIN:
-			return false
+			if s.flags&unix.MSG_DONTWAIT == 0 {
+				return false
+			}
+			s.n, s.err = 0, errno
 		case 0:
 			s.n, s.from, s.err = int(n), s.sa.Pid, nil
 			if s.salen < unix.SizeofSockaddrNetlink {
@@ -322,6 +384,8 @@ func (s *socket) read(fd uintptr) bool {
 		return true
 	}
 }
+
+func (s *socket) until(t time.Time) { s.c.SetReadDeadline(t) }
 
 func (s *socket) interrupt() { s.c.SetReadDeadline(time.Unix(1, 0)) }
 

@@ -39,3 +39,9 @@ func Dump(context.Context, Config, Message, func(uint16, []byte) error) error {
 func Request(context.Context, Config, Message, func(uint16, []byte) error) error {
 	return operr.Unsupported("nl: request")
 }
+
+// Change needs Linux.
+func (*Conn) Change(context.Context, Message) error { return operr.Unsupported("nl: change") }
+
+// Change needs Linux.
+func Change(context.Context, Config, Message) error { return operr.Unsupported("nl: change") }

@@ -6,6 +6,9 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // datagram is what the fake kernel, or somebody who claims to be it, sends.
@@ -62,6 +65,18 @@ func (k *fakeKernel) recv(b []byte, peek bool) (int, uint32, error) {
 	k.queue = k.queue[1:]
 	return n, from, nil
 }
+
+func (k *fakeKernel) poll(b []byte) (int, uint32, error) {
+	k.mu.Lock()
+	empty := len(k.queue) == 0
+	k.mu.Unlock()
+	if empty {
+		return 0, 0, unix.EAGAIN
+	}
+	return k.recv(b, false)
+}
+
+func (k *fakeKernel) until(time.Time) {}
 
 func (k *fakeKernel) interrupt() {
 	select {

@@ -16,6 +16,7 @@ const (
 	typeOverrun = 4
 
 	flagRequest  = 0x1
+	flagAck      = 0x4
 	flagDumpIntr = 0x10
 	flagDump     = 0x300
 	flagCapped   = 0x100 // of an error: the request is not echoed
@@ -98,6 +99,7 @@ func skipEcho(h header, b []byte) []byte {
 const (
 	ackMessage     = 1
 	ackOffset      = 2
+	ackPolicy      = 4
 	ackMissingType = 5
 	ackMissingNest = 6
 )
@@ -109,10 +111,58 @@ func (e *KernelError) parseTLVs(b []byte) {
 			e.Message = Text(a.Data)
 		case ackOffset:
 			e.Offset, _ = U32(a.Data)
+		case ackPolicy:
+			e.Policy = parsePolicy(a.Data)
 		case ackMissingType:
 			e.MissingType, e.HasMissing = U32(a.Data)
 		case ackMissingNest:
 			e.MissingNest, _ = U32(a.Data)
 		}
+	}
+}
+
+func parsePolicy(b []byte) *Policy {
+	const (
+		kind, minSigned, maxSigned, minValue, maxValue = 1, 2, 3, 4, 5
+		minLength, maxLength, bitfield, mask           = 6, 7, 10, 12
+	)
+	var p Policy
+	for a := NewAttrs(b); a.Next(); {
+		switch a.Type {
+		case kind:
+			Set32(&p.Type, a.Data)
+		case minSigned:
+			setSigned(&p.SignedMin, a.Data)
+		case maxSigned:
+			setSigned(&p.SignedMax, a.Data)
+		case minValue:
+			Set64(&p.Min, a.Data)
+		case maxValue:
+			Set64(&p.Max, a.Data)
+		case minLength:
+			Set32(&p.MinLength, a.Data)
+		case maxLength:
+			Set32(&p.MaxLength, a.Data)
+		case bitfield:
+			v, _ := U32(a.Data)
+			p.Mask = uint64(v)
+		case mask:
+			Set64(&p.Mask, a.Data)
+		}
+	}
+	return &p
+}
+
+func setSigned(p *int64, b []byte) {
+	if v, ok := U64(b); ok {
+		*p = int64(v)
+	}
+}
+
+// locate finds which attribute of the request, whose body is given, an error is about.
+func (e *KernelError) locate(body []byte) {
+	const header = 4
+	if at := int64(e.Offset) - headerLen; at >= 0 && at+header <= int64(len(body)) {
+		e.Attribute = binary.NativeEndian.Uint16(body[at+2:]) & typeMask
 	}
 }

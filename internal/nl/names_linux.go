@@ -83,6 +83,14 @@ func (n *Names) ask(ctx context.Context, body []byte) (index int, name string, e
 	return index, name, err
 }
 
+// Learn takes a name from elsewhere.
+func (n *Names) Learn(index int, name string) {
+	if n.names == nil {
+		n.names = map[int]string{}
+	}
+	n.names[index] = name
+}
+
 // Close releases the socket, if it is its own.
 func (n *Names) Close() error {
 	if !n.own {

@@ -35,6 +35,13 @@ type Config struct {
 	// Restart is called before a dump is read again: throw away what has been
 	// collected. Nil where nothing is.
 	Restart func()
+
+	// Groups are the multicast groups to hear (RTNLGRP_*). A connection that
+	// hears some is for [Watch] alone.
+	Groups []uint32
+	// Buffer is how many bytes of messages the kernel keeps for a reader that is
+	// late. 0: the system's default (net.core.rmem_default).
+	Buffer int
 }
 
 const defaultTries = 4
@@ -62,6 +69,10 @@ type KernelError struct {
 	// Offset is where in the request, its header included, the offending
 	// attribute begins; 0 is not told.
 	Offset uint32
+	// Attribute is the type of the one at Offset; 0 where it is no attribute.
+	Attribute uint16
+	// Policy is what Attribute may be; nil is not told.
+	Policy *Policy
 	// MissingType is the attribute that the request lacks, inside the one that
 	// begins at MissingNest (0: at top level); only where HasMissing.
 	MissingType, MissingNest uint32
@@ -74,7 +85,10 @@ func (e *KernelError) Error() string {
 	if e.Message != "" {
 		s += ": " + e.Message
 	}
-	if e.Offset != 0 {
+	switch {
+	case e.Attribute != 0:
+		s += fmt.Sprintf(" (attribute %d%s)", e.Attribute, e.Policy)
+	case e.Offset != 0:
 		s += fmt.Sprintf(" (request offset %d)", e.Offset)
 	}
 	if e.HasMissing {
@@ -85,3 +99,31 @@ func (e *KernelError) Error() string {
 
 // Unwrap returns the errno.
 func (e *KernelError) Unwrap() error { return e.Errno }
+
+// Policy is what the kernel accepts of an attribute, as far as it says
+// (linux/netlink.h, enum netlink_policy_type_attr). Zero is not told.
+type Policy struct {
+	Type                 uint32 // NL_ATTR_TYPE_*
+	Min, Max             uint64 // of an unsigned number
+	SignedMin, SignedMax int64  // of a signed one
+	MinLength, MaxLength uint32 // bytes of payload
+	Mask                 uint64 // the bits that may be set
+}
+
+// String returns ", from 68 to 65535" and the like, "" where nothing is told.
+func (p *Policy) String() string {
+	switch {
+	case p == nil:
+	case p.Max != 0:
+		return fmt.Sprintf(", from %d to %d", p.Min, p.Max)
+	case p.SignedMin != 0 || p.SignedMax != 0:
+		return fmt.Sprintf(", from %d to %d", p.SignedMin, p.SignedMax)
+	case p.Mask != 0:
+		return fmt.Sprintf(", bits of %#x", p.Mask)
+	case p.MaxLength != 0:
+		return fmt.Sprintf(", %d to %d bytes", p.MinLength, p.MaxLength)
+	case p.MinLength != 0:
+		return fmt.Sprintf(", at least %d bytes", p.MinLength)
+	}
+	return ""
+}
