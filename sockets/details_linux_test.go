@@ -70,7 +70,7 @@ func expression(list []Endpoint, addr, port string) string {
 func TestFilterAgainstSS(t *testing.T) {
 	needsTool(t, "ss")
 	passed := 0
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, 600+seed)
 		z.check(z.host.Do(func() error { z.pair(); z.listener(); return nil }))
 		all := z.read(Options{}).Sockets
@@ -109,7 +109,7 @@ func TestFilterAgainstSS(t *testing.T) {
 				t.Errorf("seed %d: %s (-without the kernel +with it):\n%s", seed, text, diff)
 			}
 		}
-	}
+	})
 	if passed == 0 {
 		t.Error("no filter let a socket pass")
 	}
@@ -161,7 +161,7 @@ func TestLongFilter(t *testing.T) {
 func TestInfoAgainstSS(t *testing.T) {
 	needsTool(t, "ss")
 	seen := map[string]bool{}
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, 800+seed)
 		z.check(z.host.Do(func() error { z.pair(); z.halfClosed(); z.fullListener(); z.multipath(); return nil }))
 		for _, p := range []Protocol{TCP, MPTCP} {
@@ -179,7 +179,7 @@ func TestInfoAgainstSS(t *testing.T) {
 				}
 			}
 		}
-	}
+	})
 	for _, word := range []string{"rto", "rtt", "mss", "pmtu", "cwnd", "bytes_acked", "segs_out", "minrtt", "snd_wnd", "wscale", "skmem", "sack"} {
 		if !seen[word] {
 			t.Errorf("ss never told %s", word)
@@ -285,7 +285,7 @@ func TestCountersAgainstNstat(t *testing.T) {
 // Who captures what.
 func TestPacketAgainstSS(t *testing.T) {
 	needsTool(t, "ss")
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, 900+seed)
 		z.check(z.host.Do(func() error { z.packet(); z.packet(); return nil }))
 		table := z.read(Options{Protocols: []Protocol{Packet}, Processes: true, Memory: true})
@@ -314,7 +314,7 @@ func TestPacketAgainstSS(t *testing.T) {
 		if diff := cmp.Diff(packetsInProc(table.Sockets), packetsInProc(proc.Sockets)); diff != "" {
 			t.Errorf("seed %d (-sock_diag +proc):\n%s", seed, diff)
 		}
-	}
+	})
 }
 
 func packetEnd(s Socket) string {

@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -15,7 +16,15 @@ import (
 )
 
 // rounds is how many random hosts are compared with each program.
-const rounds = 8
+var rounds = flag.Uint64("rounds", 8, "random hosts that each program is asked about")
+
+// each calls fn for every random host; those of one are gone before the next.
+func each(t *testing.T, fn func(t *testing.T, seed uint64)) {
+	t.Helper()
+	for seed := range *rounds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { fn(t, seed) })
+	}
+}
 
 // everything lists what the zoo may hold.
 var everything = []Protocol{TCP, UDP, Raw, Unix, Packet}
@@ -39,7 +48,7 @@ func (z *zoo) read(o Options) Table {
 
 func TestAgainstSS(t *testing.T) {
 	needsTool(t, "ss")
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, seed)
 		out, err := z.host.Output("ss", "-H", "-O", "-n", "-t", "-u", "-a", "-p", "-e")
 		z.check(err)
@@ -52,13 +61,13 @@ func TestAgainstSS(t *testing.T) {
 		if len(got.FromProc) > 0 || got.Walk.Unowned > 0 {
 			t.Errorf("seed %d: read from /proc: %v, %d without owner", seed, got.FromProc, got.Walk.Unowned)
 		}
-	}
+	})
 }
 
 // The listeners of ss -lntup, with their processes.
 func TestListenersAgainstSS(t *testing.T) {
 	needsTool(t, "ss")
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, 100+seed)
 		out, err := z.host.Output("ss", "-H", "-O", "-l", "-n", "-t", "-u", "-p", "-e")
 		z.check(err)
@@ -70,7 +79,7 @@ func TestListenersAgainstSS(t *testing.T) {
 		if diff := cmp.Diff(ssLines(t, out), ownLines(got)); diff != "" {
 			t.Errorf("seed %d (-ss +ours):\n%s", seed, diff)
 		}
-	}
+	})
 }
 
 // Someone without privileges sees the same sockets, and of the processes only
@@ -107,7 +116,7 @@ func TestUnprivilegedAgainstSS(t *testing.T) {
 
 func TestUnixAgainstSS(t *testing.T) {
 	needsTool(t, "ss")
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, 300+seed)
 		out, err := z.host.Output("ss", "-H", "-O", "-x", "-a", "-p")
 		z.check(err)
@@ -119,12 +128,12 @@ func TestUnixAgainstSS(t *testing.T) {
 		if diff := cmp.Diff(ssUnixLines(t, out), ours); diff != "" {
 			t.Errorf("seed %d (-ss +ours):\n%s", seed, diff)
 		}
-	}
+	})
 }
 
 func TestAgainstNetstat(t *testing.T) {
 	needsTool(t, "netstat")
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, 400+seed)
 		out, err := z.host.Output("netstat", "-tuwanpe", "--wide")
 		z.check(err)
@@ -139,13 +148,13 @@ func TestAgainstNetstat(t *testing.T) {
 		if diff := cmp.Diff(netstatLines(t, out), ours); diff != "" {
 			t.Errorf("seed %d (-netstat +ours):\n%s", seed, diff)
 		}
-	}
+	})
 }
 
 // What /proc tells where there is no sock_diag is the same, less what it does
 // not know.
 func TestProcIsTheSame(t *testing.T) {
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, 500+seed)
 		diag := z.read(Options{Protocols: everything})
 		var proc Table
@@ -160,7 +169,7 @@ func TestProcIsTheSame(t *testing.T) {
 		if diff := cmp.Diff(knownToProc(diag.Sockets), knownToProc(proc.Sockets)); diff != "" {
 			t.Errorf("seed %d (-sock_diag +proc):\n%s", seed, diff)
 		}
-	}
+	})
 }
 
 func knownToProc(sockets []Socket) (lines []string) {

@@ -64,7 +64,7 @@ func TestAll(t *testing.T) {
 
 // The older request for both families and those for one tell the same.
 func TestBothFamiliesAtOnce(t *testing.T) {
-	for seed := range uint64(rounds) {
+	each(t, func(t *testing.T, seed uint64) {
 		z := newZoo(t, 650+seed)
 		f := Filter{Either: []Endpoint{z.endpoint(z.read(Options{}).Sockets)}}
 		for _, o := range []Options{{}, {Info: true, Memory: true}, {Filter: f}, {States: []State{StateEstablished, StateListen}}} {
@@ -83,7 +83,7 @@ func TestBothFamiliesAtOnce(t *testing.T) {
 				t.Errorf("seed %d, %+v (-apart +at once):\n%s", seed, o, diff)
 			}
 		}
-	}
+	})
 }
 
 // A state filter in the kernel gives what filtering afterwards would.
