@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long names of hosts are waited for.
-const patience = 2 * time.Second
+const patience = 500 * time.Millisecond
 
 // printer writes the two tables of netstat.
 type printer struct {

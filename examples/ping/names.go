@@ -40,22 +40,25 @@ func lookup(ctx context.Context, s *settings, host string) (target, error) {
 		return target{addr: a, name: host, literal: true}, nil
 	}
 	canonical := make(chan string, 1)
-	ctx, cancel := context.WithCancel(ctx)
+	long, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		name, _ := net.DefaultResolver.LookupCNAME(ctx, host)
+		name, _ := cli.Resolver().LookupCNAME(long, host)
 		canonical <- strings.TrimSuffix(name, ".")
 	}()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, family, host)
 	if err != nil {
 		cancel()
 		<-canonical
-		return target{}, nameError(host, err)
+		return target{}, nameError(ctx, host, family, err)
 	}
 	t := target{addr: found[0].Unmap(), name: host}
+	if !t.addr.Is4() {
+		cancel()
+	}
 	late := time.AfterFunc(patience, cancel)
 	defer late.Stop()
-	if name := <-canonical; name != "" {
+	if name := <-canonical; name != "" && t.addr.Is4() { // for IPv6 ping(8) shows what was typed
 		t.name = name
 	}
 	return t, nil
@@ -66,15 +69,23 @@ func lookup(ctx context.Context, s *settings, host string) (target, error) {
 const patience = 200 * time.Millisecond
 
 // nameError says why a name gave no address in the words of the C library.
-func nameError(host string, err error) error {
+func nameError(ctx context.Context, host, family string, err error) error {
 	d, ok := errors.AsType[*net.DNSError](err)
 	switch {
-	case ok && d.IsNotFound:
+	case !ok:
+		return err
+	case family != "ip" && hasAddress(ctx, host):
+		return fmt.Errorf("%s: Address family for hostname not supported", host)
+	case d.IsNotFound:
 		return fmt.Errorf("%s: Name or service not known", host)
-	case ok && d.Temporary():
-		return fmt.Errorf("%s: Temporary failure in name resolution", host)
 	}
-	return err
+	return fmt.Errorf("%s: Temporary failure in name resolution", host)
+}
+
+// hasAddress tells whether a name has an address of any family.
+func hasAddress(ctx context.Context, host string) bool {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	return err == nil && len(found) > 0
 }
 
 // classful reads the older ways to write an IPv4 address (inet_aton(3)): fewer

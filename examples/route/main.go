@@ -30,7 +30,7 @@ import (
 )
 
 // patience is how long names of hosts are waited for.
-const patience = 2 * time.Second
+const patience = 500 * time.Millisecond
 
 func main() { cli.Main("route", run) }
 

@@ -37,8 +37,20 @@ const (
 
 // NewNames returns a Names that works until Close, or until ctx ends.
 func NewNames(ctx context.Context) *Names {
-	r := &net.Resolver{PreferGo: true}
-	return newNames(ctx, r.LookupAddr)
+	return newNames(ctx, Resolver().LookupAddr)
+}
+
+// Resolver returns a resolver that gives up when its context ends. That of
+// package net goes on waiting for a server until its own time is over.
+func Resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { conn.Close() })
+		}
+		return conn, err
+	}}
 }
 
 func newNames(ctx context.Context, lookup func(context.Context, string) ([]string, error)) *Names {
