@@ -165,7 +165,7 @@ func (c *counter) finish() {
 		fmt.Fprintf(out, "%-*s : %s\n", width, c.ts.name(a), c.hosts[a].words(*c.vcount))
 	}
 	if *c.stats {
-		sum := sums{stats: c.all, targets: uint64(len(c.order)), tries: c.all.Sent, start: c.start}
+		sum := sums{stats: c.all, targets: uint64(len(c.order)), unknown: c.ts.unknown, tries: c.all.Sent, start: c.start}
 		for _, h := range c.hosts {
 			if h.received > 0 {
 				sum.alive++

@@ -52,6 +52,7 @@ func sweep(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader) int {
 type sums struct {
 	stats                    ping.Stats
 	targets, alive, untested uint64
+	unknown                  int    // names without an address
 	tries                    uint64 // probes sent
 	start                    time.Time
 }
@@ -65,7 +66,7 @@ func show(t *cli.Tool, s *settings, ts *targets, results iter.Seq2[ping.Result, 
 		size = 1 // lines and the progress line are on one screen
 	}
 	out := bufio.NewWriterSize(t.Stdout, size)
-	sum.start = time.Now()
+	sum.start, sum.unknown = time.Now(), ts.unknown
 	for r, e := range results {
 		if e != nil {
 			err = e
@@ -132,7 +133,7 @@ func sweepLine(s *settings, ts *targets, r *ping.Result) string {
 // print is the summary of a sweep, in the words of fping -s.
 func (sum *sums) print(w io.Writer) {
 	s := &sum.stats
-	fmt.Fprintf(w, "\n%8d targets\n%8d alive\n%8d unreachable\n", sum.targets, sum.alive, sum.targets-sum.alive-sum.untested)
+	fmt.Fprintf(w, "\n%8d targets\n%8d alive\n%8d unreachable\n%8d unknown addresses\n", sum.targets, sum.alive, sum.targets-sum.alive-sum.untested, sum.unknown)
 	if sum.untested > 0 {
 		fmt.Fprintf(w, "%8d not tested\n", sum.untested)
 	}

@@ -20,10 +20,11 @@ import (
 
 // targets are the hosts of a sweep.
 type targets struct {
-	hosts iter.Seq[netip.Addr]
-	total int                   // 0 is not known
-	names map[netip.Addr]string // as they were typed
-	code  int                   // cli.Failed if some could not be found
+	hosts   iter.Seq[netip.Addr]
+	total   int                   // 0 is not known
+	names   map[netip.Addr]string // as they were typed
+	unknown int                   // names without an address
+	code    int                   // cli.Failed if there are such
 }
 
 // name is what a host is called in the output.
@@ -58,6 +59,7 @@ func findTargets(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader)
 		if errs[i] != nil {
 			t.Error(errs[i])
 			ts.code = cli.Failed
+			ts.unknown++
 			continue
 		}
 		list = append(list, found[i].addr)
