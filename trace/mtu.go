@@ -97,6 +97,7 @@ type MTUHop struct {
 	ReplyTTL int           `json:"reply_ttl,omitzero"` // TTL of the answer as it arrived; 0 is not known
 	MTU      int           `json:"mtu,omitzero"`       // of the path up to here; 0 where that is not known
 	Final    bool          `json:"final,omitzero"`     // the target
+	ICMP     *ICMPError    `json:"icmp,omitzero"`      // From did not let the packet go on, see its Kind
 }
 
 // MTUStep is a place where the path MTU becomes less.
@@ -112,8 +113,9 @@ type MTUStep struct {
 	Before   int        `json:"before"` // path MTU up to TTL
 	MTU      int        `json:"mtu"`    // and from Next on
 	// How is what became of packets that were too big.
-	How  MTUSignal  `json:"how"`
-	ICMP *ICMPError `json:"icmp,omitzero"` // the message, with the sender and the MTU as it says
+	How  MTUSignal     `json:"how"`
+	ICMP *ICMPError    `json:"icmp,omitzero"`   // the message, with the sender and the MTU as it says
+	RTT  time.Duration `json:"rtt_ns,omitzero"` // and how soon it came
 }
 
 // MTUSignal says how a router treats packets that are too big.

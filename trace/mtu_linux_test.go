@@ -76,6 +76,7 @@ func wantMTU(hops []netip.Addr, local int, steps map[int]int, how map[int]trace.
 // TestMTU measures steps that routers tell of and silent ones, alone and
 // together, of random sizes.
 func TestMTU(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
@@ -167,6 +168,7 @@ func TestMTUNotFromTheKernel(t *testing.T) {
 // TestMTULies has routers drop what is too long and say a wrong size, or
 // somebody say so of packets that get through.
 func TestMTULies(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		says  int
 		drops bool
@@ -226,6 +228,7 @@ func TestMTULies(t *testing.T) {
 // TestMTUWithoutEcho is a user whom the kernel lets send no echo requests, and
 // a target that answers none.
 func TestMTUWithoutEcho(t *testing.T) {
+	t.Parallel()
 	for name, bend := range map[string]func(c *lab.Path){
 		"not permitted": func(c *lab.Path) { c.Client.Sysctl("net/ipv4/ping_group_range", "1 0") },
 		"filtered":      func(c *lab.Path) { c.Server.Filter(lab.Input, lab.Rule{ICMP: lab.EchoRequest}) },
@@ -252,13 +255,14 @@ func TestMTUWithoutEcho(t *testing.T) {
 
 // TestMTUOfSilentTarget is about the way to the last hop that answers.
 func TestMTUOfSilentTarget(t *testing.T) {
+	t.Parallel()
 	c := lab.Chain(t, 3, lab.WireAt{Link: 1, Out: lab.Impair{MTU: 1444}})
 	c.Server.Filter(lab.Input, lab.Rule{Proto: "udp"})
 	c.Server.Filter(lab.Input, lab.Rule{ICMP: lab.EchoRequest})
 	for _, family := range []int{4, 6} {
 		_, dst := hops(c, family)
 		p := pathMTU(t, c.Client, dst)
-		if p.Reached || p.MTU != 1444 || !p.Exact || len(p.Steps) != 1 || p.Steps[0].TTL != 1 || !strings.Contains(p.Why, "get to hop 3, the last that answers,") {
+		if p.Reached || p.MTU != 1444 || !p.Exact || len(p.Steps) != 1 || p.Steps[0].TTL != 1 || !strings.Contains(p.Why, "get to hop 3, the last that answers, longer ones do not") {
 			t.Errorf("IPv%d: %+v", family, p)
 		}
 	}

@@ -101,6 +101,6 @@ func (s *mtuSearch) hear(a mtuAnswer) {
 	if p.kind == mtuTooBig && p.icmp != nil {
 		s.p.Ignored = append(s.p.Ignored, *p.icmp)
 	}
-	p.kind, p.icmp, p.from, p.heard = a.kind, a.icmp, a.from, s.now()
+	p.kind, p.icmp, p.from, p.heard, p.rtt = a.kind, a.icmp, a.from, s.now(), a.rtt
 	s.slowest = max(s.slowest, a.rtt)
 }

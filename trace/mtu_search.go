@@ -34,6 +34,7 @@ type mtuProbe struct {
 
 	sent   time.Time
 	heard  time.Time
+	rtt    time.Duration
 	kind   mtuKind
 	icmp   *ICMPError
 	from   netip.Addr
@@ -65,17 +66,7 @@ const (
 	mtuMark = 12
 	// mtuSpace is the time between packets.
 	mtuSpace = 500 * time.Microsecond
-	// mtuFar is a TTL that gets to the target.
-	mtuFar = 64
 )
-
-// wellKnown are MTUs of common links and tunnels (RFC 1191, section 7.1, and
-// later ones: 9000 jumbo frames, 1492 PPPoE, 1480 IP in IP, 1476 GRE, 1450
-// VXLAN, 1420 WireGuard, 1280 the least of IPv6).
-var wellKnown = []int{
-	32000, 17914, 9216, 9000, 8166, 4470, 4352, 2002, 1500, 1496, 1492, 1480, 1476, 1472, 1460, 1454, 1450, 1442, 1430,
-	1420, 1412, 1400, 1380, 1360, 1300, 1280, 1200, 1006, 576, 508, 296,
-}
 
 // mtuSearch decides which sizes to send.
 type mtuSearch struct {
@@ -97,7 +88,7 @@ type mtuSearch struct {
 }
 
 func newMTUSearch(o MTUOptions, p *PathMTU, w mtuWire, now func() time.Time) *mtuSearch {
-	s := &mtuSearch{o: o, p: p, w: w, now: now, far: mtuFar, end: now().Add(o.Patience), wide: map[int]bool{}}
+	s := &mtuSearch{o: o, p: p, w: w, now: now, far: o.MaxTTL, end: now().Add(o.Patience), wide: map[int]bool{}}
 	s.small = leastMTUProbe(p.Target)
 	s.top = min(p.LocalMTU, mtuMax)
 	if o.Limit > 0 {
@@ -105,12 +96,9 @@ func newMTUSearch(o MTUOptions, p *PathMTU, w mtuWire, now func() time.Time) *mt
 	}
 	for _, h := range p.Hops {
 		s.slowest = max(s.slowest, h.RTT)
-		if h.From.IsValid() {
+		if h.From.IsValid() && h.ICMP == nil {
 			s.dist = h.TTL
 		}
-	}
-	if s.dist >= mtuFar/2 {
-		s.far = 255
 	}
 	return s
 }
@@ -129,25 +117,9 @@ func (s *mtuSearch) run() error {
 		return err
 	}
 	if !s.p.Reached {
-		// The last hop that answers has to stand in for the target.
-		if s.dist == 0 {
-			return nil
-		}
-		s.far = s.dist
-		if s.p.Hops[len(s.p.Hops)-1].Final {
-			s.far = s.dist - 1
-		}
-		if s.far == 0 {
-			return nil
-		}
-		s.dist = s.far
+		return s.part()
 	}
-	size, ceiling, err := s.largest(s.far)
-	s.p.MTU = size
-	if s.p.Exact = ceiling == size+1; !s.p.Exact {
-		s.p.Ceiling = ceiling
-	}
-	if err != nil || !s.p.Exact {
+	if err := s.whole(); err != nil || !s.p.Exact {
 		return err
 	}
 	// A datagram answered tells that it is the way there that counts.
@@ -155,8 +127,8 @@ func (s *mtuSearch) run() error {
 	if s.p.UDP == Yes {
 		tries = 3
 	}
-	for ; tries > 0 && s.p.Reached && s.best(s.far, false) < size; tries-- {
-		if err := s.round(slices.Repeat([]mtuProbe{{ttl: s.far, size: size}}, 2)); err != nil {
+	for ; tries > 0 && s.best(s.far, false) < s.p.MTU; tries-- {
+		if err := s.round(slices.Repeat([]mtuProbe{{ttl: s.far, size: s.p.MTU}}, 2)); err != nil {
 			return err
 		}
 	}
@@ -164,6 +136,61 @@ func (s *mtuSearch) run() error {
 		s.p.UDP = Yes
 	}
 	return s.steps()
+}
+
+// whole finds the MTU to the target, or to the hop that stands in for it.
+func (s *mtuSearch) whole() error {
+	size, ceiling, err := s.largest(s.far)
+	s.p.MTU, s.p.Exact = size, ceiling == size+1
+	if !s.p.Exact {
+		s.p.Ceiling = ceiling
+	}
+	return err
+}
+
+// part measures the way to the last router that answers, and takes note of
+// what that one says about the rest.
+func (s *mtuSearch) part() error {
+	all := s.far
+	if routers := s.routers(); len(routers) > 0 {
+		s.far = routers[len(routers)-1]
+	} else {
+		return nil
+	}
+	s.dist = s.far
+	err := s.whole()
+	if err == nil && s.p.Exact {
+		err = s.steps()
+	}
+	for tries := 0; tries < 8 && err == nil && s.p.Exact; tries++ {
+		told := s.toldBeyond(all)
+		if told == nil {
+			break
+		}
+		first := len(s.probes)
+		if err = s.round([]mtuProbe{{ttl: all, size: told.icmp.MTU + 1, echo: told.echo}, {ttl: all, size: told.icmp.MTU, echo: told.echo}}); err != nil {
+			break
+		}
+		over, under := s.probes[first], s.probes[first+1]
+		if over.kind != mtuTooBig || under.kind == mtuTooBig && under.icmp.MTU >= under.size {
+			break
+		}
+		s.p.Steps = append(s.p.Steps, MTUStep{
+			TTL: s.dist, From: s.p.addr(s.dist), Next: s.dist + 1, Before: s.p.MTU, MTU: under.size, How: MTUTold, ICMP: told.icmp, RTT: told.rtt,
+		})
+		s.p.MTU = under.size
+	}
+	return err
+}
+
+// toldBeyond returns a message about what goes on behind the last router.
+func (s *mtuSearch) toldBeyond(ttl int) *mtuProbe {
+	for i := range s.probes {
+		if p := &s.probes[i]; p.ttl == ttl && ttl > s.dist && p.kind == mtuTooBig && s.sane(p) && p.icmp.MTU < s.p.MTU {
+			return p
+		}
+	}
+	return nil
 }
 
 // hello sends the largest size at once, and finds out what the target answers.
@@ -289,105 +316,6 @@ func (s *mtuSearch) hi(ttl int) (size int) {
 		}
 	}
 	return size
-}
-
-// largest finds the largest size that gets to a TTL, and the least that does
-// not: one more, unless time is over.
-func (s *mtuSearch) largest(ttl int) (size, ceiling int, err error) {
-	for {
-		lo, hi := s.lo(ttl), s.hi(ttl)
-		if lo >= s.top {
-			return lo, lo + 1, nil
-		}
-		if hi == 0 {
-			hi = s.top + 1
-		}
-		if hi == lo+1 && s.evidence(ttl, hi) >= s.proof(ttl) {
-			return lo, hi, nil
-		}
-		if s.now().After(s.end) {
-			return lo, hi, nil
-		}
-		if err := s.test(ttl, s.sizes(ttl, lo, hi)); err != nil {
-			return lo, hi, err
-		}
-	}
-}
-
-// sizes chooses what to try next between a size that passes and one that seems
-// not to.
-func (s *mtuSearch) sizes(ttl, lo, hi int) []int {
-	if hi == lo+1 || hi > s.top {
-		size := min(hi, s.top)
-		return slices.Repeat([]int{size}, max(1, s.proof(ttl)-s.evidence(ttl, size)))
-	}
-	if hints := s.hint(lo, hi); len(hints) > 0 {
-		return hints
-	}
-	many := 12
-	if !s.with(ttl) || ttl != s.far {
-		many = 4 // such answers are limited in rate
-	}
-	if s.slow {
-		many = 2
-	}
-	sizes := []int{}
-	if !s.wide[ttl] {
-		s.wide[ttl] = true
-		for _, m := range wellKnown {
-			if m > lo && m < hi {
-				sizes = append(sizes, m)
-			}
-		}
-		sizes = thin(sizes, many+4)
-	}
-	if len(sizes) == 0 {
-		for i := range many - 1 {
-			sizes = append(sizes, hi-(i+1)*(hi-lo)/many)
-		}
-		sizes = append(sizes, lo+1)
-		if hi-lo <= many {
-			sizes = sizes[:0]
-			for m := hi - 1; m > lo; m-- {
-				sizes = append(sizes, m)
-			}
-		}
-	}
-	slices.Sort(sizes)
-	sizes = slices.Compact(sizes)
-	slices.Reverse(sizes) // if answers are limited in rate, the first ones say the most
-	return slices.DeleteFunc(sizes, func(m int) bool { return m <= lo || m >= hi })
-}
-
-// hint returns what to try because of what a router said, which is right most
-// of the time.
-func (s *mtuSearch) hint(lo, hi int) []int {
-	heard := 0
-	for i := range s.probes {
-		p := &s.probes[i]
-		if p.kind != mtuTooBig || !s.sane(p) {
-			continue
-		}
-		if heard++; heard > mtuHints {
-			break
-		}
-		if m := p.icmp.MTU; m >= lo && m < hi {
-			return slices.DeleteFunc([]int{min(m+1, hi-1), m}, func(size int) bool { return size <= lo })
-		}
-	}
-	return nil
-}
-
-// thin leaves at most n of a list, evenly.
-func thin(list []int, n int) []int {
-	if len(list) <= n {
-		return list
-	}
-	out := make([]int, n)
-	for i := range out {
-		out[i] = list[i*len(list)/n]
-	}
-	return out
 }
 
 // test sends sizes to a TTL, and behind them one that is known to pass.

@@ -30,13 +30,14 @@ func (p *PathMTU) setHops(path Path) {
 		hop := MTUHop{TTL: h.TTL}
 		if r, ok := h.Answered(); ok {
 			hop.RTT, hop.ReplyTTL = r.RTT, r.ReplyTTL
-			if r.Outcome == OutcomeTimeExceeded || same(r.From, path.Target) {
-				hop.From = r.From
+			hop.From = r.From
+			if r.Outcome == OutcomeUnreachable && !same(r.From, path.Target) {
+				hop.ICMP = r.ICMP
 			}
 			hop.Final = r.Outcome.final() && same(r.From, path.Target)
 		}
 		p.Hops = append(p.Hops, hop)
-		if hop.Final {
+		if hop.Final || hop.ICMP != nil {
 			break
 		}
 	}
@@ -48,7 +49,7 @@ func (p *PathMTU) setHops(path Path) {
 // addr returns who answers at a TTL.
 func (p *PathMTU) addr(ttl int) netip.Addr {
 	for _, h := range p.Hops {
-		if h.TTL == ttl {
+		if h.TTL == ttl && h.ICMP == nil {
 			return h.From
 		}
 	}
@@ -59,7 +60,7 @@ func (p *PathMTU) addr(ttl int) netip.Addr {
 // answers.
 func (s *mtuSearch) routers() (ttls []int) {
 	for _, h := range s.p.Hops {
-		if h.From.IsValid() && !h.Final && h.TTL < s.far {
+		if h.From.IsValid() && !h.Final && h.ICMP == nil && h.TTL < s.far {
 			ttls = append(ttls, h.TTL)
 		}
 	}
@@ -108,8 +109,11 @@ func (s *mtuSearch) steps() error {
 			}
 		}
 		st := MTUStep{TTL: good, From: s.p.addr(good), Next: bad, Before: now, MTU: mtu}
-		if bad == s.far {
+		if bad == s.far && s.far > s.dist {
 			st.Next = s.dist
+			if !slices.ContainsFunc(s.p.Hops, func(h MTUHop) bool { return h.Final }) {
+				st.Next++ // the target, whose distance is not known
+			}
 		}
 		st.NextFrom = s.p.addr(st.Next)
 		s.signal(&st, bad)
@@ -205,7 +209,7 @@ func (s *mtuSearch) signal(st *MTUStep, bad int) {
 		// A later step may say of smaller packets what is right for it alone.
 		right := p.icmp.MTU == st.MTU
 		if st.How == MTUSilent || right && st.How == MTUWrong {
-			st.ICMP, st.How = p.icmp, MTUWrong
+			st.ICMP, st.RTT, st.How = p.icmp, p.rtt, MTUWrong
 		}
 		if right {
 			st.How = MTUTold
@@ -219,7 +223,7 @@ func (s *mtuSearch) report() {
 	p := s.p
 	for i := range p.Hops {
 		h := &p.Hops[i]
-		if p.MTU == 0 || !p.Reached && h.TTL > s.far {
+		if p.MTU == 0 || !p.Reached && h.TTL > s.far || h.ICMP != nil {
 			continue
 		}
 		h.MTU = s.top
@@ -263,7 +267,7 @@ func (s *mtuSearch) why() string {
 	var b strings.Builder
 	to := "the target"
 	if !p.Reached {
-		to = fmt.Sprintf("hop %d, the last that answers,", s.dist)
+		to = fmt.Sprintf("hop %d, the last that answers", s.dist)
 	}
 	switch {
 	case p.MTU == 0 && len(p.Hops) == 0:
@@ -276,11 +280,16 @@ func (s *mtuSearch) why() string {
 		fmt.Fprintf(&b, "packets of %d bytes, the largest tried, get to %s", p.MTU, to)
 	case len(p.Steps) == 0:
 		fmt.Fprintf(&b, "packets as long as the interface allows, %d bytes, get to %s", p.MTU, to)
+	case s.p.Steps[len(s.p.Steps)-1].Next > s.dist:
+		fmt.Fprintf(&b, "behind hop %d, the last that answers, packets of %d bytes go on, longer ones do not", s.dist, p.MTU)
 	default:
 		fmt.Fprintf(&b, "packets of %d bytes get to %s, longer ones do not", p.MTU, to)
 	}
 	for _, st := range p.Steps {
 		b.WriteString("; " + st.String())
+	}
+	if !p.Reached {
+		b.WriteString("; the target answers nothing")
 	}
 	if p.Scope == MTUBoth {
 		b.WriteString("; the answers are as long as the packets, so it may be the way back that is narrow")
