@@ -127,7 +127,7 @@ func (w *icmpWire) hear(m *icmpsock.Message) {
 			w.sent[id] = sent.Add(d)
 		}
 	case icmpsock.Error:
-		if !same(m.Dst, w.dst.Addr()) || w.advice(m.ICMP.Kind) {
+		if !same(m.Dst, w.dst.Addr()) || advice(m.ICMP.Kind, w.size != 0) {
 			return
 		}
 		q := errqueue.Message{ICMP: m.ICMP, Stamp: stamp}

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netsonde/netsonde/internal/errqueue"
-	"github.com/netsonde/netsonde/internal/icmperr"
 	"github.com/netsonde/netsonde/internal/icmpsock"
 	"github.com/netsonde/netsonde/internal/sock"
 )
@@ -205,55 +204,21 @@ func (n *network) queued(fd int) (errqueue.Message, bool) {
 		if m.Origin != errqueue.ICMP && m.Origin != errqueue.ICMP6 {
 			continue
 		}
-		if n.advice(m.ICMP.Kind) {
+		if advice(m.ICMP.Kind, n.size != 0) {
 			continue
 		}
 		return m, true
 	}
 }
 
-// advice reports whether a message does not mean that the packet was lost, or
-// cannot be about packets as small as ours.
-func (n *network) advice(k icmperr.Kind) bool {
-	return k == icmperr.Redirect || k == icmperr.SourceQuench || k == icmperr.FragNeeded && n.size == 0
-}
-
 // icmpReply turns a message about a probe into its reply.
 func (n *network) icmpReply(m errqueue.Message, sent time.Time) Reply {
 	e := m.ICMP
-	r := Reply{Outcome: OutcomeUnreachable, From: e.From, ICMP: &e, ReplyTTL: e.TTL}
+	r := Reply{From: e.From, ICMP: &e, ReplyTTL: e.TTL}
 	r.RTT, r.Stamp = rtt(sent, n.woken, m.Stamp)
-	switch {
-	case e.Kind == icmperr.TimeExceeded:
-		r.Outcome = OutcomeTimeExceeded
-	case same(e.From, n.dst.Addr()):
-		if e.Kind == icmperr.PortUnreachable && n.method == MethodUDP {
-			r.Outcome = OutcomePortUnreachable
-		}
-	case same(e.From, n.local) && e.Kind != icmperr.HostUnreachable:
-		// Of this host's own messages only the one about a neighbour that is
-		// missing is news from the network.
-		r.Outcome, r.Errno = OutcomeNotSent, m.Errno
-		r.Err = "refused by a filter of this host: " + e.Kind.String()
+	judge(&r, n.method, n.dst.Addr(), n.local)
+	if r.Outcome == OutcomeNotSent {
+		r.Errno = m.Errno
 	}
 	return r
-}
-
-// rtt measures with the kernel's stamp of the arrival where that can be
-// trusted. Stamps are of the wall clock: when it was set meanwhile, or the
-// result makes no sense, the monotonic clock has to do.
-func rtt(sent, now, stamp time.Time) (time.Duration, StampSource) {
-	mono := now.Sub(sent)
-	if stamp.IsZero() {
-		return mono, StampUser
-	}
-	wall := now.Round(0).Sub(sent.Round(0))
-	if slack := 50*time.Microsecond + mono/1000; (wall - mono).Abs() > slack {
-		return mono, StampUser
-	}
-	d := stamp.Sub(sent.Round(0))
-	if d <= 0 || d > mono {
-		return mono, StampUser
-	}
-	return d, StampKernel
 }

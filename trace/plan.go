@@ -33,6 +33,7 @@ type plan struct {
 	o      Options
 	target netip.Addr
 	syn    bool // probes are SYNs, which the kernel repeats
+	lone   bool // the target may answer only one probe at a time
 
 	probes []probe
 	hops   []planHop // by TTL from o.FirstTTL on
@@ -235,8 +236,11 @@ func (p *plan) further(ttl int) (ready time.Time, ok bool) {
 	last := p.probes[h.probes[len(h.probes)-1]]
 	wait := max(again, p.maxRTT+p.maxRTT/2)
 	if p.o.Queries > 1 {
-		if last.reply.Outcome.answered() {
+		switch {
+		case last.reply.Outcome.answered():
 			wait = 0
+		case p.lone:
+			wait = max(wait, time.Second)
 		}
 		return last.sent.Add(wait), len(h.probes) < p.o.Queries
 	}

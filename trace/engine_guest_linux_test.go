@@ -1,0 +1,427 @@
+package trace_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/netsonde/netsonde/internal/lab"
+	"github.com/netsonde/netsonde/internal/operr"
+	"github.com/netsonde/netsonde/trace"
+)
+
+// check compares the path to a target of known distance.
+func checkPath(t testing.TB, m trace.Method, family, distance int, p trace.Path, err error) {
+	t.Helper()
+	dst := router(family, distance)
+	want := append(exceeded(family, distance-1), fmt.Sprintf("%d %s %s", distance, lastWords[m], dst), "reached")
+	if d := cmp.Diff(want, words(p)); d != "" || err != nil {
+		t.Errorf("%v to %v: %v (-want +got)\n%s", m, dst, err, d)
+	}
+}
+
+// TestEngineConcurrent has two engines in this process and one in another make
+// hundreds of traces to the same targets by all methods at the same time.
+func TestEngineConcurrent(t *testing.T) {
+	const routers = 5
+	c := newChain(t, routers)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		out, stderr, code, err := c.client.RunChild("engine", true, fmt.Sprint(routers))
+		if err != nil || code != 0 {
+			t.Errorf("the other process: %d, %v\n%s%s", code, err, out, stderr)
+		}
+	})
+	for range 2 {
+		e := c.openEngine(t, trace.EngineOptions{Rate: -1})
+		for i := range 400 {
+			family, distance, m := 4+i%2*2, 1+i%(routers+1), trace.MethodUDP+trace.Method(i/2%3)
+			wg.Go(func() {
+				p, err := e.Tracer(m, trace.Options{}).Trace(t.Context(), router(family, distance))
+				checkPath(t, m, family, distance, p, err)
+			})
+		}
+	}
+	wg.Wait()
+}
+
+func init() { children["engine"] = engineChild }
+
+// engineChild traces to every router and the server by all methods.
+func engineChild(args []string) int {
+	var routers int
+	fmt.Sscan(args[0], &routers)
+	e, err := trace.Open(&trace.EngineOptions{Rate: -1})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer e.Close()
+	for range 10 {
+		for m, last := range lastWords {
+			for _, family := range []int{4, 6} {
+				var targets []netip.Addr
+				for d := range routers + 1 {
+					targets = append(targets, router(family, d+1))
+				}
+				for p, err := range e.Tracer(m, trace.Options{}).Map(context.Background(), slices.Values(targets)) {
+					d := p.Distance()
+					want := append(exceeded(family, d-1), fmt.Sprintf("%d %s %s", d, last, p.Target), "reached")
+					if diff := cmp.Diff(want, words(p)); diff != "" || err != nil || p.Target != router(family, d) {
+						fmt.Println(m, p.Target, err, diff)
+						return 1
+					}
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// quiet has the server answer nothing.
+func (c *chain) quiet() {
+	for _, r := range []lab.Rule{{Proto: "udp"}, {Proto: "tcp"}, {ICMP: lab.EchoRequest}} {
+		c.server.Filter(lab.Input, r)
+	}
+}
+
+func TestEngineCancel(t *testing.T) {
+	c := newChain(t, 1)
+	c.quiet()
+	e := c.openEngine(t, trace.EngineOptions{})
+	why := errors.New("enough")
+	var wg sync.WaitGroup
+	for m := range lastWords {
+		for range 5 { // one of them drives the engine, and leaves first
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
+			wg.Go(func() {
+				p, err := e.Tracer(m, trace.Options{Timeout: time.Hour}).Trace(ctx, c.target(4))
+				if !errors.Is(err, why) || p.End != trace.EndUnknown {
+					t.Errorf("%v: %v, %+v", m, err, p)
+				}
+				if oe, ok := errors.AsType[*trace.OpError](err); !ok || oe.Target != c.target(4).String() {
+					t.Errorf("%#v", err)
+				}
+				if p, err := e.Tracer(m, trace.Options{}).Trace(ctx, c.target(4)); !errors.Is(err, why) || p.Packets != 0 {
+					t.Errorf("%v, %d packets after the end", err, p.Packets)
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+func TestEngineClose(t *testing.T) {
+	c := newChain(t, 1)
+	c.quiet()
+	e, err := trace.Open(&trace.EngineOptions{NetNS: c.client.NetNSFD()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := e.Tracer(trace.MethodUDP, trace.Options{Timeout: time.Hour})
+	var wg sync.WaitGroup
+	for i := range 9 {
+		wg.Go(func() {
+			var err error
+			switch i % 3 {
+			case 0:
+				_, err = tr.Trace(t.Context(), c.target(4))
+			case 1:
+				for _, err = range tr.Map(t.Context(), slices.Values([]netip.Addr{c.target(4), c.target(6)})) {
+				}
+			case 2:
+				for _, err = range tr.Hops(t.Context(), c.target(6)) {
+				}
+			}
+			if !errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(30 * time.Millisecond)
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	if err := e.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed twice: %v", err)
+	}
+	if p, err := tr.Trace(t.Context(), c.target(4)); !errors.Is(err, net.ErrClosed) || p.Packets != 0 {
+		t.Errorf("after the end: %v, %+v", err, p)
+	}
+}
+
+func TestEnginePermission(t *testing.T) {
+	c := newChain(t, 1)
+	err := c.client.DoUnprivileged(func() error {
+		e, err := trace.Open(nil)
+		if err == nil {
+			e.Close()
+		}
+		return err
+	})
+	if need := operr.NeedOf(err); !errors.Is(err, os.ErrPermission) || !strings.Contains(need, "CAP_NET_RAW") || !strings.Contains(need, "trace.UDP") {
+		t.Errorf("%v, which needs %q", err, need)
+	}
+}
+
+func TestEngineOptions(t *testing.T) {
+	c := newChain(t, 2)
+	ns := c.client.NetNSFD()
+	for name, o := range map[string]trace.EngineOptions{
+		"device": {Device: "down"}, "mark": {Mark: 7}, "source": {Source: near(4, 0)}, "family": {Family: 4},
+		"mapped source": {Source: netip.AddrFrom16(near(4, 0).As16())}, "one at once": {Parallel: 1},
+	} {
+		e := c.openEngine(t, o)
+		for m := range lastWords {
+			p, err := e.Tracer(m, trace.Options{Port: 4321}).Trace(t.Context(), netip.AddrFrom16(c.target(4).As16()))
+			if err != nil || p.Distance() != 3 || p.Target != c.target(4) || p.Source != near(4, 0) || m != trace.MethodICMP && p.Port != 4321 {
+				t.Errorf("%s: %+v, %v", name, p, err)
+			}
+		}
+	}
+	for _, o := range []struct {
+		o    trace.EngineOptions
+		want error
+	}{
+		{trace.EngineOptions{NetNS: ns, Device: "eth7"}, unix.ENODEV}, {trace.EngineOptions{NetNS: 1 << 20}, unix.EBADF},
+		{trace.EngineOptions{Methods: []trace.Method{9}}, nil}, {trace.EngineOptions{Family: 5}, nil},
+		{trace.EngineOptions{Family: 6, Source: near(4, 0)}, nil}, {trace.EngineOptions{Parallel: -1}, nil},
+	} {
+		if e, err := trace.Open(&o.o); err == nil || o.want != nil && !errors.Is(err, o.want) {
+			t.Errorf("%+v: %v, %v", o.o, e, err)
+		}
+	}
+	e := c.openEngine(t, trace.EngineOptions{Methods: []trace.Method{trace.MethodUDP}, Family: 4})
+	for _, o := range []struct {
+		m   trace.Method
+		dst netip.Addr
+		o   trace.Options
+	}{
+		{trace.MethodTCP, c.target(4), trace.Options{}}, {trace.MethodUDP, c.target(6), trace.Options{}},
+		{trace.MethodUDP, netip.Addr{}, trace.Options{}}, {trace.MethodUDP, c.target(4), trace.Options{MaxTTL: 256}},
+		{trace.MethodUDP, c.target(4), trace.Options{Mark: 1}}, {trace.MethodUDP, c.target(4), trace.Options{Device: "down"}},
+	} {
+		p, err := e.Tracer(o.m, o.o).Trace(t.Context(), o.dst)
+		if oe, ok := errors.AsType[*trace.OpError](err); !ok || !strings.HasPrefix(oe.Op, "trace: ") || p.Packets != 0 {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	// A source address that is not ours is not forged.
+	p, err := e.Tracer(trace.MethodUDP, trace.Options{Source: netip.MustParseAddr("10.9.0.77")}).Trace(t.Context(), c.target(4))
+	if err != nil || p.End != trace.EndNotSent || p.Hops[0].Replies[0].Errno != unix.EADDRNOTAVAIL {
+		t.Errorf("%v, %+v", err, p)
+	}
+}
+
+func TestEngineMap(t *testing.T) {
+	c := newChain(t, 5)
+	e := c.openEngine(t, trace.EngineOptions{Rate: -1, Parallel: 7, Family: 4, Methods: []trace.Method{trace.MethodICMP}})
+	tr := e.Tracer(trace.MethodICMP, trace.Options{})
+	taken := 0
+	targets := func(n int) iter.Seq[netip.Addr] {
+		return func(yield func(netip.Addr) bool) {
+			for i := range n {
+				taken++
+				if !yield(router(4, 1+i%6)) {
+					return
+				}
+			}
+		}
+	}
+	seen := map[int]int{}
+	for p, err := range tr.Map(t.Context(), targets(100)) {
+		d := p.Distance()
+		checkPath(t, trace.MethodICMP, 4, d, p, err)
+		seen[d]++
+	}
+	if d := cmp.Diff(map[int]int{1: 17, 2: 17, 3: 17, 4: 17, 5: 16, 6: 16}, seen); d != "" {
+		t.Errorf("distances (-want +got)\n%s", d)
+	}
+	taken = 0
+	for range tr.Map(t.Context(), targets(100)) {
+		break
+	}
+	if taken > 8 {
+		t.Errorf("%d targets taken for one path", taken)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	why, n := errors.New("enough"), 0
+	var last error
+	for p, err := range tr.Map(ctx, targets(1000)) {
+		if last = err; err == nil {
+			n++
+		} else if d := cmp.Diff(trace.Path{}, p, cmpAddr); d != "" {
+			t.Error(d)
+		}
+		cancel(why)
+	}
+	if !errors.Is(last, why) || n == 0 || n > 100 {
+		t.Errorf("%d paths, then %v", n, last)
+	}
+	odd := []netip.Addr{c.target(6), netip.AddrFrom16(c.target(4).As16()), {}, c.target(4)}
+	var ends []string
+	for p, err := range tr.Map(t.Context(), slices.Values(odd)) {
+		ends = append(ends, fmt.Sprint(p.Target, " ", p.End, " ", err != nil))
+	}
+	if len(ends) == 0 || !strings.HasSuffix(ends[len(ends)-1], "true") {
+		t.Errorf("%q", ends)
+	}
+	ends = nil
+	for p, err := range tr.Map(t.Context(), slices.Values(odd[:2])) {
+		ends = append(ends, fmt.Sprint(p.Target, " ", p.End, " ", err))
+	}
+	slices.Sort(ends)
+	if d := cmp.Diff([]string{"10.9.5.2 reached <nil>", "fd09:0:0:5::2 not_sent <nil>"}, ends); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	if again := slices.Collect(firsts(tr.Map(t.Context(), targets(0)))); len(again) != 0 {
+		t.Errorf("no targets: %v", again)
+	}
+}
+
+func firsts(seq iter.Seq2[trace.Path, error]) iter.Seq[trace.Path] {
+	return func(yield func(trace.Path) bool) {
+		for p := range seq {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// Hops are those of the path, also when the caller is slow or leaves.
+func TestEngineHops(t *testing.T) {
+	c := newChain(t, 3)
+	e := c.openEngine(t, trace.EngineOptions{})
+	for m := range lastWords {
+		for _, family := range []int{4, 6} {
+			tr := e.Tracer(m, trace.Options{Queries: 2})
+			want, err := tr.Trace(t.Context(), c.target(family))
+			if err != nil {
+				t.Error(err)
+			}
+			got := trace.Path{End: want.End}
+			for h, err := range tr.Hops(t.Context(), c.target(family)) {
+				if err != nil {
+					t.Error(err)
+				}
+				got.Hops = append(got.Hops, h)
+			}
+			if d := cmp.Diff(words(want), words(got)); d != "" {
+				t.Errorf("%v IPv%d (-path +hops)\n%s", m, family, d)
+			}
+			for h, err := range tr.Hops(t.Context(), c.target(family)) {
+				if h.TTL != 1 || err != nil {
+					t.Errorf("%+v, %v", h, err)
+				}
+				break
+			}
+		}
+	}
+}
+
+// The rate of an engine is that of all its traces together.
+func TestEngineRate(t *testing.T) {
+	c := newChain(t, 3)
+	const rate, burst = 400, 16
+	e := c.openEngine(t, trace.EngineOptions{Rate: rate})
+	start, packets := time.Now(), 0
+	for p, err := range e.Tracer(trace.MethodICMP, trace.Options{}).Map(t.Context(), func(yield func(netip.Addr) bool) {
+		for range 40 {
+			if !yield(c.target(4)) {
+				return
+			}
+		}
+	}) {
+		if err != nil || p.Distance() != 4 {
+			t.Errorf("%v, %v", err, words(p))
+		}
+		packets += p.Packets
+	}
+	if most := burst + rate*time.Since(start).Seconds(); float64(packets) > most+1 {
+		t.Errorf("%d packets in %v", packets, time.Since(start))
+	}
+}
+
+// TestEngineDescriptors counts those of an engine with a hundred traces.
+func TestEngineDescriptors(t *testing.T) {
+	c := newChain(t, 1)
+	c.quiet()
+	out, stderr, code, err := c.client.RunChild("engine-descriptors", true, c.target(4).String(), c.target(6).String())
+	if err != nil || code != 0 {
+		t.Errorf("code %d, %v\n%s%s", code, err, out, stderr)
+	}
+}
+
+func init() { children["engine-descriptors"] = engineDescriptors }
+
+func engineDescriptors(args []string) int {
+	descriptors := func() int {
+		entries, _ := os.ReadDir("/proc/self/fd")
+		return len(entries)
+	}
+	if r, w, err := os.Pipe(); err == nil { // what the runtime keeps
+		r.SetReadDeadline(time.Now())
+		r.Close()
+		w.Close()
+	}
+	code := 0
+	for _, o := range []struct {
+		o    trace.EngineOptions
+		want int
+	}{
+		{trace.EngineOptions{}, 7}, {trace.EngineOptions{Methods: []trace.Method{trace.MethodUDP}}, 4},
+		{trace.EngineOptions{Methods: []trace.Method{trace.MethodICMP}}, 3},
+		{trace.EngineOptions{Methods: []trace.Method{trace.MethodTCP}, Family: 4}, 4},
+	} {
+		before := descriptors()
+		e, err := trace.Open(&o.o)
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		for i := range 100 {
+			m := trace.MethodUDP
+			if len(o.o.Methods) == 1 {
+				m = o.o.Methods[0]
+			}
+			wg.Go(func() {
+				family := i % 2
+				if o.o.Family == 4 {
+					family = 0
+				}
+				e.Tracer(m, trace.Options{Timeout: time.Hour}).Trace(ctx, netip.MustParseAddr(args[family]))
+			})
+		}
+		time.Sleep(200 * time.Millisecond)
+		if got := descriptors() - before; got != o.want {
+			fmt.Printf("%+v: %d descriptors, want %d\n", o.o, got, o.want)
+			code = 1
+		}
+		cancel()
+		wg.Wait()
+		e.Close()
+		if got := descriptors() - before; got != 0 {
+			fmt.Printf("%+v: %d descriptors left\n", o.o, got)
+			code = 1
+		}
+	}
+	return code
+}

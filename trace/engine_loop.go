@@ -1,0 +1,324 @@
+package trace
+
+import (
+	"container/heap"
+	crand "crypto/rand"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// rawNet is what an engine sends and receives with. The methods are not called
+// at the same time, except wake and source.
+type rawNet interface {
+	// source returns what packets to dst leave with, and the scope id of dst.
+	source(dst, want netip.Addr) (src netip.Addr, zone uint32, err error)
+	ports() rawPorts
+	has(v6 bool) bool
+	// send sends packets of one family and returns how many went out; the
+	// error is about the first that did not. It notes when each went.
+	send(v6 bool, ps []rawProbe) (int, error)
+	// receive reads what has come, at most some hundreds of packets, and
+	// reports whether that was all.
+	receive(mix uint64, f func(*heard)) (all bool, err error)
+	// wait waits until something may have come, at most for d unless negative.
+	wait(d time.Duration) error
+	wake()
+	close() error
+	transient(err error) bool
+}
+
+// rawProbe is one packet to be sent.
+type rawProbe struct {
+	t     *tracing
+	flow  *rawFlow
+	token uint32
+	ttl   int
+	sent  time.Time
+}
+
+// rawBatch is how many probes go between two looks at what came back.
+const rawBatch = 64
+
+// errFull is a lack of tokens: too many probes are in flight.
+var errFull = errors.New("too many probes in flight")
+
+// rawEngine drives the plans of many traces over a few sockets.
+type rawEngine struct {
+	net     rawNet
+	opt     EngineOptions
+	port    rawPorts
+	mix     uint64        // secret, see rawShort
+	token   chan struct{} // whoever took it out drives the engine
+	closing chan struct{}
+	hear    func(*heard)
+
+	mu       sync.Mutex
+	asleep   bool // somebody drives the engine and sleeps
+	closed   bool
+	released bool // Close was called
+	failed   error
+	rng      *rand.ChaCha8
+	flying   map[uint32]flying
+	ready    []*tracing // to be looked at, in turn
+	head     int        // of ready
+	timers   timers
+	targets  map[rawTarget]*rawGroup
+	credit   float64   // probes that the rate allows
+	credited time.Time // when credit was computed
+	woken    time.Time
+	out      [2][]rawProbe
+}
+
+// flying is a probe by its token.
+type flying struct {
+	t  *tracing
+	id int
+}
+
+// rawTarget is what traces have in common that a target cannot tell apart.
+type rawTarget struct {
+	method Method
+	dst    netip.Addr
+	port   uint16
+}
+
+// rawGroup are the traces under way to one rawTarget.
+type rawGroup struct {
+	traces []*tracing
+	single bool      // UDP: data comes back that does not say for which probe
+	until  time.Time // no probe before that
+	holder *tracing  // whose probe is in flight; nil: nobody's
+	id     int       // which one
+	rtt    time.Duration
+}
+
+// tracing is one trace under way. It is no longer touched after it is done.
+type tracing struct {
+	p       *plan
+	flow    rawFlow
+	fail    error // why no probe can be sent
+	tokens  []uint32
+	tries   int // in a row that failed for a shortage
+	started time.Time
+	to      *audience
+	group   *rawGroup
+	told    []Hop
+
+	queued bool // in ready
+	turn   bool // not waiting for another one to the same target
+	wake   time.Time
+	at     int // place in timers, -1 for none
+	done   bool
+	path   Path
+}
+
+// audience is who waits for traces.
+type audience struct {
+	notify chan struct{} // something is there
+	under  map[*tracing]struct{}
+	done   []*tracing
+}
+
+func newAudience() *audience {
+	return &audience{notify: make(chan struct{}, 1), under: map[*tracing]struct{}{}}
+}
+
+func (a *audience) call() {
+	select {
+	case a.notify <- struct{}{}:
+	default:
+	}
+}
+
+func newRawEngine(n rawNet, o EngineOptions) *rawEngine {
+	e := &rawEngine{
+		net: n, opt: o, port: n.ports(), token: make(chan struct{}, 1), closing: make(chan struct{}),
+		flying: map[uint32]flying{}, targets: map[rawTarget]*rawGroup{}, credit: rawBurst(o.Rate),
+	}
+	var seed [32]byte
+	crand.Read(seed[:])
+	e.rng = rand.NewChaCha8(seed)
+	e.mix = e.rng.Uint64()
+	e.hear = e.answer
+	e.token <- struct{}{}
+	return e
+}
+
+// rawBurst is how many probes may go at once.
+func rawBurst(rate float64) float64 { return max(16, rate/50) }
+
+// begin starts a trace for an audience.
+func (e *rawEngine) begin(m Method, dst netip.Addr, o Options, to *audience, tell bool) (*tracing, error) {
+	t := &tracing{started: time.Now(), to: to, at: -1, turn: true}
+	t.flow = rawFlow{method: m, dst: dst, dport: o.Port}
+	if e.net.has(dst.Is6()) {
+		t.flow.src, t.flow.zone, t.fail = e.net.source(dst, o.Source)
+	} else {
+		t.fail = errNoFamily
+	}
+	if t.fail == nil {
+		t.flow.prepare(o.Size)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, e.gone()
+	}
+	var key [8]byte
+	e.rng.Read(key[:])
+	copy(t.flow.key[:], key[2:])
+	switch m {
+	case MethodUDP:
+		t.flow.sport = e.port.udp
+	case MethodTCP:
+		t.flow.sport = e.port.tcp
+	default:
+		t.flow.sport = e.port.echo | uint16(key[0])
+	}
+	t.p = newPlan(o, dst, false)
+	t.p.lone = m == MethodTCP
+	if tell {
+		t.p.tell = func(h Hop) bool {
+			t.told = append(t.told, h)
+			to.call()
+			return true
+		}
+	}
+	to.under[t] = struct{}{}
+	e.join(t)
+	if t.turn {
+		e.push(t)
+	}
+	if e.asleep {
+		e.net.wake()
+	}
+	return t, nil
+}
+
+var errNoFamily = errors.New("the engine has no sockets of this family")
+
+// join enters a trace among those to the same target. An open TCP port
+// answers one SYN of a flow at a time, so there traces take turns.
+func (e *rawEngine) join(t *tracing) {
+	key := rawTarget{t.flow.method, t.flow.dst, t.flow.dport}
+	g := e.targets[key]
+	if g == nil {
+		g = &rawGroup{}
+		e.targets[key] = g
+	}
+	t.group = g
+	t.turn = t.flow.method != MethodTCP || len(g.traces) == 0
+	g.traces = append(g.traces, t)
+}
+
+func (e *rawEngine) leave(t *tracing) {
+	g := t.group
+	g.traces = slices.DeleteFunc(g.traces, func(o *tracing) bool { return o == t })
+	if g.holder == t {
+		g.holder, g.until = nil, time.Time{}
+	}
+	if len(g.traces) == 0 {
+		delete(e.targets, rawTarget{t.flow.method, t.flow.dst, t.flow.dport})
+		return
+	}
+	if next := g.traces[0]; !next.turn {
+		next.turn = true
+		e.push(next)
+	}
+}
+
+// finish ends a trace and tells its audience.
+func (e *rawEngine) finish(t *tracing) {
+	t.done = true
+	if t.at >= 0 {
+		heap.Remove(&e.timers, t.at)
+	}
+	for _, token := range t.tokens {
+		delete(e.flying, token)
+	}
+	e.leave(t)
+	t.path = t.p.path(0)
+	t.path.Method, t.path.Flow, t.path.Source = t.flow.method, FlowConstant, t.flow.src
+	t.path.Started, t.path.Elapsed = t.started, time.Since(t.started)
+	delete(t.to.under, t)
+	t.to.done = append(t.to.done, t)
+	t.to.call()
+}
+
+// step takes in what came, sends what is due and, if there is nothing to do,
+// waits until there is. It returns false when the sockets are of no more use.
+// The caller holds the token.
+func (e *rawEngine) step() bool {
+	e.mu.Lock()
+	d := e.idle(time.Now())
+	e.asleep = d != 0
+	e.mu.Unlock()
+	err := e.net.wait(d)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asleep = false
+	e.woken = time.Now()
+	due := e.woken
+	all := false
+	if err == nil {
+		all, err = e.net.receive(e.mix, e.hear)
+	}
+	if err != nil {
+		e.failed = err
+		e.shut()
+		return false
+	}
+	if all {
+		// Everything that came before that moment has been read.
+		for len(e.timers) > 0 && !e.timers[0].wake.After(due) {
+			e.push(e.timers[0])
+		}
+	}
+	e.flush(due)
+	return true
+}
+
+// idle returns how long there is nothing to do; negative is until further notice.
+func (e *rawEngine) idle(now time.Time) time.Duration {
+	switch {
+	case e.closed:
+		return 0
+	case len(e.ready) > e.head:
+		e.refill(now)
+		if e.opt.Rate < 0 || e.credit >= 1 {
+			return 0
+		}
+		return time.Duration((1 - e.credit) / e.opt.Rate * float64(time.Second))
+	case len(e.timers) > 0:
+		return max(0, e.timers[0].wake.Sub(now))
+	}
+	return -1
+}
+
+func (e *rawEngine) refill(now time.Time) {
+	if e.opt.Rate > 0 {
+		e.credit = min(rawBurst(e.opt.Rate), e.credit+e.opt.Rate*now.Sub(e.credited).Seconds())
+	}
+	e.credited = now
+}
+
+// flush looks at the traces that have something to do and sends one probe of
+// each, a batch at most. They are looked at again after their answers.
+func (e *rawEngine) flush(now time.Time) {
+	e.refill(now)
+	for n := len(e.ready) - e.head; n > 0 && len(e.out[0])+len(e.out[1]) < rawBatch; n-- {
+		if e.opt.Rate > 0 && e.credit < 1 {
+			break
+		}
+		e.look(e.pop(), now)
+	}
+	for i := range e.out {
+		e.send(i == 1, e.out[i], now)
+		clear(e.out[i])
+		e.out[i] = e.out[i][:0]
+	}
+}
