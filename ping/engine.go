@@ -50,6 +50,7 @@ type Engine struct {
 	token   chan struct{} // whoever took it from the channel reads the sockets
 	closing chan struct{}
 	handle  func(*icmpsock.Message)
+	senders sync.RWMutex // held for reading while packets are sent with mu unlocked
 
 	mu       sync.Mutex
 	users    int // pings and runs under way
@@ -58,7 +59,7 @@ type Engine struct {
 	failed   error // the sockets are of no more use
 	lanes    [2]lane
 	rng      *rand.ChaCha8
-	packets  [batch]icmpsock.Packet
+	box      outbox
 	now      clocks           // while messages are handled
 	res      Result           // the one that is being told
 	local    icmpsock.Message // what this host said last
@@ -250,7 +251,7 @@ func (e *Engine) sendOne(ctx context.Context, dst netip.Addr, w sink) (num uint6
 	for wait := time.Duration(0); ; wait += time.Millisecond {
 		e.mu.Lock()
 		num = e.lanes[family(dst)].next
-		n, err := e.send(dst.Is6(), p[:])
+		n, err := e.send(dst.Is6(), p[:], &e.box)
 		e.mu.Unlock()
 		if err != nil || n == 1 {
 			return num, err
@@ -355,6 +356,8 @@ func (e *Engine) Close() error {
 	}
 	e.conn.Wake()
 	<-e.token // nobody reads the sockets from here on
+	e.senders.Lock()
+	defer e.senders.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return operr.New("ping: close", nil, e.conn.Close())

@@ -27,39 +27,58 @@ func (e *Engine) Identifiers() Identifiers {
 }
 
 // identifiers are those of one family, by index. They are used in turn, each
-// for as many probes as it has sequence numbers.
+// for as many probes as it has sequence numbers; where two goroutines send at
+// the same time, two by two.
 type identifiers struct {
 	n     int    // that there are
+	width int    // how many are in use at the same time, 1 or 2
 	asked int    // how many were wanted at last
-	now   uint8  // the one in use
+	now   int    // the first in use
 	from  uint64 // the first probe that it was used for this time
 	short error  // why there are fewer than wanted
 }
 
-// use returns the identifier for probe number num.
-func (i *identifiers) use(num uint64) uint8 {
+// use returns the identifier for probe number num of sender 0 or 1.
+func (i *identifiers) use(num uint64, sender int) uint8 {
 	switch {
 	case num < i.from: // numbered once more, since it did not go out
 		i.from = num
 	case num-i.from >= seqs:
-		i.now, i.from = uint8((int(i.now)+1)%i.n), num
+		i.now, i.from = (i.now+i.width)%i.n, num
 	}
-	return i.now
+	return uint8((i.now + sender) % i.n)
 }
 
 // grow takes further identifiers when the table is bigger than the space of
 // those that there are.
 func (e *Engine) grow(l *lane, num uint64) {
-	want := len(l.slots) / seqs
 	i := &l.idents
+	want := max(1, len(l.slots)/seqs) * i.width
 	if want <= i.n || want == i.asked {
 		return
 	}
 	i.asked = want
 	i.short = e.conn.Grow(l.v6, want)
-	if n := len(e.conn.IDs(l.v6)); n > i.n {
-		i.now, i.from, i.n = uint8(i.n), num, n
+	n := len(e.conn.IDs(l.v6))
+	if fresh := (i.n + i.width - 1) / i.width * i.width; fresh < n && i.n >= i.width {
+		i.now, i.from = fresh, num
 	}
+	i.n = max(i.n, n)
+}
+
+// widen prepares a family for a second goroutine that sends, with identifiers,
+// and so a socket, of its own. It reports false where that is not to be had.
+// The engine is locked.
+func (e *Engine) widen(v6 bool) bool {
+	l := &e.lanes[0]
+	if v6 {
+		l = &e.lanes[1]
+	}
+	l.idents.width = 2
+	if e.grow(l, l.next); l.idents.n < 2 {
+		l.idents.width = 1
+	}
+	return l.idents.width == 2
 }
 
 // taken reports whether the identifier and sequence number of probe num belong

@@ -64,7 +64,7 @@ func TestManyInFlight(t *testing.T) {
 		if d := cmp.Diff(map[Outcome]int{OutcomeReply: n / 16, OutcomeTimeout: n - n/16}, counts); d != "" {
 			t.Errorf("size %d (-want +got):\n%s", size, d)
 		}
-		if ids := e.Identifiers(); len(ids.IPv4) != 8 || len(ids.IPv6) != 1 || ids.Shortage != "" {
+		if ids := e.Identifiers(); len(ids.IPv4) < 5 || len(ids.IPv6) != 1 || ids.Shortage != "" {
 			t.Errorf("size %d: identifiers %+v", size, ids)
 		}
 	}

@@ -22,11 +22,20 @@ type probe struct {
 	seq  uint32 // 0: the number on the wire
 }
 
+// outbox is where a goroutine prepares what it sends.
+type outbox struct {
+	packets [batch]icmpsock.Packet
+	sender  int  // 0, or 1 for the second of two that send at the same time
+	free    bool // the engine is not locked while the kernel works
+
+	unstamped bool // do without the kernel's times of sending
+}
+
 // send sends probes of one family and returns how many are done with: in
 // flight, or refused by this host, which their sinks are told. Fewer than all
 // without an error means that there is no room at the moment. The engine is
-// locked.
-func (e *Engine) send(v6 bool, ps []probe) (done int, err error) {
+// locked, and is so again on return.
+func (e *Engine) send(v6 bool, ps []probe, o *outbox) (done int, err error) {
 	l := &e.lanes[0]
 	if v6 {
 		l = &e.lanes[1]
@@ -35,71 +44,106 @@ func (e *Engine) send(v6 bool, ps []probe) (done int, err error) {
 		if e.closed {
 			return done, net.ErrClosed
 		}
-		now := e.clock()
-		n := e.prepare(l, ps[done:], now)
+		first := l.next
+		n := e.prepare(l, ps[done:], o)
 		if n == 0 {
 			return done, nil
 		}
-		sent, err := e.conn.Send(v6, e.packets[:n])
-		first := l.next
-		l.next += uint64(sent)
+		sent, err := e.transmit(v6, o, n)
+		e.settle(l, first, sent, n)
 		done += sent
-		if err != nil && err != icmpsock.ErrFull {
-			e.refused(l, err)
-			done++
-			sent++
-		}
-		for num := first + uint64(sent); num < first+uint64(n); num++ {
-			*l.slot(num) = slot{} // to be used again by the next
-		}
 		if err == icmpsock.ErrFull {
 			return done, nil
+		}
+		if err != nil {
+			e.refused(l, ps[done], err)
+			done++
 		}
 	}
 	return done, nil
 }
 
-// prepare fills slots and packets for up to a batch of probes.
-func (e *Engine) prepare(l *lane, ps []probe, now clocks) int {
+// transmit hands n packets over to the kernel.
+func (e *Engine) transmit(v6 bool, o *outbox, n int) (int, error) {
+	if !o.free {
+		return e.conn.Send(v6, o.packets[:n])
+	}
+	e.senders.RLock() // Close waits
+	e.mu.Unlock()
+	sent, err := e.conn.Send(v6, o.packets[:n])
+	e.senders.RUnlock()
+	e.mu.Lock()
+	return sent, err
+}
+
+// settle notes which of the n probes from first on went out. The numbers of
+// the others are used again, unless somebody else has sent since.
+func (e *Engine) settle(l *lane, first uint64, sent, n int) {
+	for num := first; num < first+uint64(n); num++ {
+		s := l.slot(num)
+		switch {
+		case num >= first+uint64(sent):
+			*s = slot{}
+		case s.state == sending:
+			s.state = waiting
+		}
+	}
+	if l.next == first+uint64(n) {
+		l.next = first + uint64(sent)
+	}
+}
+
+// prepare numbers up to a batch of probes and fills their slots and packets.
+func (e *Engine) prepare(l *lane, ps []probe, o *outbox) int {
+	now := e.clock()
 	keep := now.mono - 2*int64(max(e.opt.Timeout, time.Second))
+	e.local = icmpsock.Message{}
 	n := 0
 	for n < min(len(ps), batch) {
-		p, num := &ps[n], l.next+uint64(n)
+		p, num := &ps[n], l.next
 		if !l.room(num, keep) {
 			break
 		}
 		e.grow(l, num)
-		ident := l.idents.use(num)
+		ident := l.idents.use(num, o.sender)
 		if l.terse && l.taken(num, ident, keep) {
 			break
 		}
 		s := l.slot(num)
-		*s = slot{num: num, sink: p.sink, dst: p.dst, real: now.real, mono: now.mono, key: p.key, seq: p.seq, ident: ident, state: waiting}
+		*s = slot{num: num, sink: p.sink, dst: p.dst, real: now.real, mono: now.mono, key: p.key, seq: p.seq, ident: ident, state: sending}
 		if s.seq == 0 {
 			s.seq = uint32(uint16(num))
 		}
 		binary.NativeEndian.PutUint64(s.head[:], e.rng.Uint64())
-		e.packets[n] = icmpsock.Packet{Dst: p.dst, ID: ident, Seq: uint16(num), Key: uint32(num), Head: s.head}
+		o.packets[n] = icmpsock.Packet{Dst: p.dst, ID: ident, Seq: uint16(num), Key: uint32(num), Head: s.head, NoStamp: o.unstamped}
 		n++
+		l.next++
 	}
 	return n
 }
 
-// refused tells that this host would not send the next probe.
-func (e *Engine) refused(l *lane, err error) {
+// refused tells that this host would not send a probe.
+func (e *Engine) refused(l *lane, p probe, err error) {
 	text := err.Error()
 	if errors.Is(err, syscall.EMSGSIZE) {
-		// The MTU that is in the way is in the error queue.
-		e.now, e.local = e.clock(), icmpsock.Message{}
-		if e.conn.Errors(l.v6, e.handle) == nil && e.local.MTU > 0 {
+		// The MTU that is in the way is in the error queue, unless a reader
+		// has taken it from there.
+		e.now = e.clock()
+		if e.local.MTU == 0 {
+			e.conn.Errors(l.v6, e.handle)
+		}
+		if e.local.MTU > 0 {
 			text = fmt.Sprintf("%s, mtu=%d", text, e.local.MTU)
 		}
 	}
-	s := l.slot(l.next)
-	l.next++
+	now := e.clock()
+	s := slot{sink: p.sink, dst: p.dst, real: now.real, mono: now.mono, key: p.key, seq: p.seq}
+	if s.seq == 0 {
+		s.seq = uint32(uint16(l.next))
+	}
+	l.next++ // its number
 	e.res = Result{Outcome: OutcomeLocalError, Err: text}
-	e.tell(s, &e.res)
-	s.state, s.sink = answered, nil
+	e.tell(&s, &e.res)
 }
 
 // tell fills in what is known of every probe and passes the result on.
@@ -149,7 +193,7 @@ func (e *Engine) reply(l *lane, m *icmpsock.Message) {
 		if s == nil {
 			s = l.find(m.Seq, m, looksRepliedBy)
 		}
-		if s != nil && s.state == waiting {
+		if s != nil && (s.state == waiting || s.state == sending) {
 			s.state = damaged
 			e.notice(s, m)
 		}
@@ -235,7 +279,7 @@ func (e *Engine) expire(now int64) {
 		if n := e.conn.Dropped(l.v6); n != l.dropped {
 			l.dropped, l.suspect = n, l.next
 		}
-		for ; s != nil && e.left(s, now) <= 0; s = l.first() {
+		for ; s != nil && s.state != sending && e.left(s, now) <= 0; s = l.first() {
 			if s.num < l.suspect && s.state == waiting {
 				s.state = expired
 				e.res = Result{Outcome: OutcomeLocalError, Err: overflowed}

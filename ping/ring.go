@@ -12,6 +12,7 @@ type state uint8
 
 const (
 	unsent   state = iota
+	sending        // given to the kernel, which has not said yet whether it takes it
 	waiting        // in flight
 	damaged        // in flight, and a reply with wrong bytes has come
 	answered       // has its reply or ICMP error
@@ -62,13 +63,13 @@ type lane struct {
 }
 
 func newLane(v6 bool, idents int, terse bool) lane {
-	return lane{v6: v6, next: 1, oldest: 1, idents: identifiers{n: max(1, idents)}, terse: terse}
+	return lane{v6: v6, next: 1, oldest: 1, idents: identifiers{n: max(1, idents), width: 1}, terse: terse}
 }
 
 func (l *lane) slot(num uint64) *slot { return &l.slots[num&uint64(len(l.slots)-1)] }
 
 // inFlight reports whether s waits for its answer.
-func (s *slot) inFlight() bool { return s.state == waiting || s.state == damaged }
+func (s *slot) inFlight() bool { return s.state == sending || s.state == waiting || s.state == damaged }
 
 // first returns the probe that has been in flight the longest, or nil.
 func (l *lane) first() *slot {

@@ -24,7 +24,9 @@ type run struct {
 	wake  chan struct{} // there are results that somebody else has read
 	spare []Result
 	split [2][]probe // of put, by family
-	lazy  bool       // so many probes a second that replies may gather
+	box   outbox
+	pair  *pair // sends half of every batch, nil without
+	lazy  bool  // so many probes a second that replies may gather
 	quit  chan struct{}
 	guard sync.WaitGroup
 	stop  func() bool
@@ -159,28 +161,42 @@ func (r *run) put(ps []probe) bool {
 		}
 		r.split[f] = append(r.split[f], p)
 	}
-	for i, rest := range r.split {
-		for len(rest) > 0 {
-			n, err := r.send(i == 1, rest)
-			if err != nil {
-				r.yield(Result{}, err)
+	for i, ps := range r.split {
+		if len(ps) > batch && r.both(i == 1) {
+			if !r.putBoth(i == 1, ps) {
 				return false
 			}
-			if rest = rest[n:]; len(rest) > 0 && !r.pump(time.Millisecond) {
-				return false
-			}
+		} else if !r.putAll(i == 1, ps, 0, nil) {
+			return false
 		}
 	}
 	return true
 }
 
+// putAll sends probes of one family, n of which are done with and err being
+// what came of the next.
+func (r *run) putAll(v6 bool, ps []probe, n int, err error) bool {
+	for {
+		if err != nil {
+			r.yield(Result{}, err)
+			return false
+		}
+		if ps = ps[n:]; len(ps) == 0 {
+			return true
+		}
+		if n, err = r.send(v6, ps, &r.box); err == nil && n < len(ps) && !r.pump(time.Millisecond) {
+			return false
+		}
+	}
+}
+
 // send sends new probes of one family, as many as there is room for.
-func (r *run) send(v6 bool, ps []probe) (int, error) {
+func (r *run) send(v6 bool, ps []probe, o *outbox) (int, error) {
 	r.e.mu.Lock()
 	defer r.e.mu.Unlock()
 	r.pending += len(ps)
 	told := len(r.ready)
-	n, err := r.e.send(v6, ps)
+	n, err := r.e.send(v6, ps, o)
 	r.pending -= len(ps) - n
 	if r.announce {
 		r.announceSent(ps[:n], told)

@@ -352,3 +352,28 @@ func TestRetriesReadByOthers(t *testing.T) {
 	cancel()
 	wg.Wait()
 }
+
+// BenchmarkPeriodic is 4,000 hosts once a second; what counts is the processor
+// time a probe.
+func BenchmarkPeriodic(b *testing.B) {
+	client := manyHosts(b)
+	e := openIn(b, client, false, Options{})
+	hosts := slices.Collect(Hosts(netip.MustParsePrefix("10.64.0.0/20")))[:4000]
+	cpu := func() time.Duration {
+		var u unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	start, n := cpu(), 0
+	for r, err := range e.Stream(b.Context(), hosts, nil) {
+		if err != nil || r.Outcome != OutcomeReply {
+			b.Fatal(r, err)
+		}
+		if n++; n >= b.N {
+			break
+		}
+	}
+	b.ReportMetric(float64(cpu()-start)/float64(n), "cpu-ns/probe")
+}

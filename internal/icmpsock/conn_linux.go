@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -17,9 +18,9 @@ import (
 	"github.com/netsonde/netsonde/internal/sock"
 )
 
-// Conn is the sockets of both families. Send, Grow and Errors may be called
-// while another goroutine is in Wait; every other pair of calls must not
-// overlap, except Wake.
+// Conn is the sockets of both families. Send and Wake may be called at any
+// time, Grow and Errors while another goroutine is in Wait; other calls must
+// not overlap.
 type Conn struct {
 	cfg   Config
 	socks [2][]*socket // IPv4, IPv6: one, or one an identifier
@@ -33,6 +34,7 @@ type Conn struct {
 	// What Wait waits for: the eventfd, then the sockets of watched.
 	poll    []unix.PollFd
 	watched []*socket
+	timer   timer
 
 	mu     sync.Mutex // for Wake, and for what Wait is to watch
 	all    []*socket
@@ -159,13 +161,8 @@ func (c *Conn) Dropped(v6 bool) (n uint32) {
 // Wait waits until there is something to receive, until Wake or for d; a
 // negative d is for ever, 0 only looks.
 func (c *Conn) Wait(d time.Duration) error {
-	var ts *unix.Timespec
-	if d >= 0 {
-		t := unix.NsecToTimespec(int64(d))
-		ts = &t
-	}
 	c.watch()
-	n, err := unix.Ppoll(c.poll, ts, nil)
+	n, err := ppoll(c.poll, d)
 	if err == unix.EINTR {
 		return nil
 	}
@@ -182,6 +179,23 @@ func (c *Conn) Wait(d time.Duration) error {
 	return nil
 }
 
+// ppoll does not tell the runtime of a call that does not wait, as mmsg.
+func ppoll(fds []unix.PollFd, d time.Duration) (int, error) {
+	if d < 0 {
+		return unix.Ppoll(fds, nil, nil)
+	}
+	ts := unix.NsecToTimespec(int64(d))
+	if d > 0 {
+		return unix.Ppoll(fds, &ts, nil)
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))), uintptr(len(fds)),
+		uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
 // watch takes in sockets that are new.
 func (c *Conn) watch() {
 	c.mu.Lock()
@@ -195,9 +209,11 @@ func (c *Conn) watch() {
 // Pause is Wait that lets what comes gather until d is over: one wake-up for
 // many packets. The kernel's stamps make up for the delay.
 func (c *Conn) Pause(d time.Duration) error {
-	ts := unix.NsecToTimespec(int64(max(0, d)))
-	if _, err := unix.Ppoll(c.poll[:1], &ts, nil); err != nil && err != unix.EINTR {
-		return err
+	if c.timer.sleep(d) != nil {
+		// There is no descriptor to spare for a timer.
+		if _, err := ppoll(c.poll[:1], max(0, d)); err != nil && err != unix.EINTR {
+			return err
+		}
 	}
 	return c.Wait(0)
 }
@@ -208,6 +224,7 @@ func (c *Conn) Wake() {
 	defer c.mu.Unlock()
 	if !c.closed {
 		unix.Write(c.wakefd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		c.timer.wake()
 	}
 }
 
@@ -225,5 +242,6 @@ func (c *Conn) Close() error {
 	if c.wakefd >= 0 {
 		unix.Close(c.wakefd)
 	}
+	c.timer.close()
 	return nil
 }

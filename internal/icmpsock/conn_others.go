@@ -22,8 +22,9 @@ import (
 	"github.com/netsonde/netsonde/internal/wire"
 )
 
-// Conn is the pair of sockets. Send and Errors may be called while another
-// goroutine is in Wait; every other pair of calls must not overlap, except Wake.
+// Conn is the sockets of both families. Send and Wake may be called at any
+// time, Grow and Errors while another goroutine is in Wait; other calls must
+// not overlap.
 type Conn struct {
 	cfg   Config
 	socks [2]*icmp.PacketConn
@@ -37,6 +38,7 @@ type Conn struct {
 	wake    chan struct{}
 	quit    chan struct{}
 	readers sync.WaitGroup
+	mu      sync.Mutex // for buf
 	buf     []byte
 	once    sync.Once
 }
@@ -232,6 +234,8 @@ func (c *Conn) Send(v6 bool, ps []Packet) (int, error) {
 	if c.errs[i] != nil {
 		return 0, c.errs[i]
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for n := range ps {
 		p := &ps[n]
 		request, _ := echo(v6)

@@ -144,7 +144,8 @@ func TestDropped(t *testing.T) {
 }
 
 func TestWake(t *testing.T) {
-	c := openIn(t, lab.New(t).Host("h"), Config{})
+	h := lab.New(t).Host("h")
+	c := openIn(t, h, Config{})
 	c.Wake()
 	if err := c.Wait(-1); err != nil {
 		t.Error(err)
@@ -157,6 +158,27 @@ func TestWake(t *testing.T) {
 	start := time.Now()
 	if err := c.Pause(time.Minute); err != nil || time.Since(start) > 30*time.Second {
 		t.Errorf("woken pause: %v after %v", err, time.Since(start))
+	}
+	time.AfterFunc(time.Millisecond, c.Wake)
+	if err := c.Pause(time.Minute); err != nil || time.Since(start) > 30*time.Second {
+		t.Errorf("pause woken in between: %v after %v", err, time.Since(start))
+	}
+	if err := c.Pause(time.Millisecond); err != nil || time.Since(start) < time.Millisecond {
+		t.Errorf("pause: %v after %v", err, time.Since(start))
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	poor := openIn(t, h, Config{})
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err := poor.Pause(time.Millisecond)
+	poor.Wake()
+	woken := poor.Pause(time.Minute)
+	if err2 := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || woken != nil || err2 != nil {
+		t.Errorf("pauses without a descriptor for a timer: %v, %v, %v", err, woken, err2)
 	}
 	c.Close()
 	c.Wake() // must not write to whatever has the number now

@@ -93,7 +93,9 @@ func (c *Conn) queued(s *socket, j int, f func(*Message)) {
 	case errqueue.Timestamping:
 		m.Kind, m.Key = Sent, q.ID
 		if !s.keyed {
+			s.mu.Lock()
 			m.Key = s.count.key(q.ID)
+			s.mu.Unlock()
 		}
 	case errqueue.ICMP, errqueue.ICMP6:
 		h, body, ok := wire.ParseICMP(data)

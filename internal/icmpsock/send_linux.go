@@ -14,7 +14,8 @@ const sendIovecs = 2
 // Send sends packets of one family and returns how many went out; the error is
 // about the first that did not. [ErrFull] asks to try again a little later. An
 // error that an earlier packet left on the socket is never taken for one of
-// this packet.
+// this packet. Several goroutines may send at the same time; they do not wait
+// for each other when they use different identifiers of unprivileged sockets.
 func (c *Conn) Send(v6 bool, ps []Packet) (int, error) {
 	if err := c.Has(v6); err != nil {
 		return 0, err
@@ -36,7 +37,9 @@ func (c *Conn) Send(v6 bool, ps []Packet) (int, error) {
 // next returns the packets at the beginning of ps that go through one socket,
 // and that socket; nil for an identifier that is not there.
 func (c *Conn) next(v6 bool, ps []Packet) (*socket, []Packet) {
+	c.mu.Lock()
 	socks := c.socks[lane(v6)]
+	c.mu.Unlock()
 	if c.raw {
 		return socks[0], ps
 	}
@@ -52,6 +55,8 @@ func (c *Conn) next(v6 bool, ps []Packet) (*socket, []Packet) {
 }
 
 func (s *socket) send(ps []Packet) (sent int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.out == nil {
 		s.out = newBatch(batchLen, wire.ICMPLen+HeadLen, 3*unix.CmsgSpace(4), sendIovecs)
 		for i := range s.out.hdrs {

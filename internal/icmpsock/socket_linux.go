@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,11 +31,12 @@ const stampFlags = unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_RX_
 type socket struct {
 	fd      int
 	v6, raw bool
-	index   uint8  // which of its family's
-	id      uint16 // of raw sockets the first of MaxIDs, a multiple of that
-	ready   int16  // what Wait found
-	stamped bool   // the kernel was asked for timestamps
-	keyed   bool   // each packet brings its own key (SCM_TS_OPT_ID, Linux 6.13)
+	index   uint8      // which of its family's
+	id      uint16     // of raw sockets the first of MaxIDs, a multiple of that
+	ready   int16      // what Wait found
+	stamped bool       // the kernel was asked for timestamps
+	keyed   bool       // each packet brings its own key (SCM_TS_OPT_ID, Linux 6.13)
+	mu      sync.Mutex // while it sends
 	count   counter
 	tail    []byte // payload behind the packet's own bytes
 	headN   int
