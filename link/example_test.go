@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"time"
 
 	"github.com/netsonde/netsonde/link"
 )
@@ -56,4 +58,35 @@ func ExampleRecorded() {
 	// Output:
 	// eth0 UP|BROADCAST|MULTICAST carrier off 02:00:5e:10:00:01
 	// 192.0.2.7/24 global forever: true
+}
+
+// Interfaces that lose their carrier, as it happens.
+func ExampleWatch() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for e, err := range link.Watch(ctx, nil) {
+		switch {
+		case err != nil:
+			fmt.Println(err)
+		case e.Change == link.ChangeChanged && e.Link != nil && e.OldLink.Carrier == link.CarrierOn && e.Link.Carrier == link.CarrierOff:
+			fmt.Println(e.Name, "has lost its carrier")
+		case e.Change == link.ChangeSynced:
+			return // all there is now is known; a monitor goes on
+		}
+	}
+}
+
+// What an administrator does to bring an interface up.
+func ExampleSet() {
+	ctx := context.Background()
+	const name = "nosuchiface0"
+	err := link.AddAddress(ctx, name, link.Address{
+		Prefix:    netip.MustParsePrefix("192.0.2.7/24"),
+		Broadcast: link.Broadcast(netip.MustParsePrefix("192.0.2.7/24")),
+	}, nil)
+	if err == nil || errors.Is(err, os.ErrExist) {
+		err = link.Set(ctx, name, link.Changes{SetFlags: link.FlagUp, MTU: 1400}, nil)
+	}
+	fmt.Println(errors.Is(err, os.ErrNotExist) || errors.Is(err, errors.ErrUnsupported))
+	// Output: true
 }

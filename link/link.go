@@ -3,7 +3,8 @@
 //
 // [List] and [Get] ask the kernel. An [Inspector] is a source of interfaces:
 // [Netlink] is this machine, [Recorded] a list that was saved as JSON before.
-// Nothing here needs a privilege. Words are the kernel's (linux/if.h,
+// [Watch] tells of changes. Reading needs no privilege; [Set], [AddAddress] and
+// [DeleteAddress], which alone change anything, need CAP_NET_ADMIN. Words are the kernel's (linux/if.h,
 // linux/if_link.h, linux/if_addr.h); attributes that the library has no field for
 // are kept as [Attribute], so that a newer kernel loses nothing.
 //

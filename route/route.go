@@ -3,7 +3,8 @@
 // decide about one destination. It is what `ip route`, `ip rule` and `ip neigh`
 // show, as the kernel tells it over rtnetlink(7).
 //
-// Nothing here needs a privilege. Words are the kernel's (linux/rtnetlink.h,
+// Reading needs no privilege; [Add], [Replace] and [Delete], which alone change
+// anything, need CAP_NET_ADMIN. Words are the kernel's (linux/rtnetlink.h,
 // linux/neighbour.h, linux/fib_rules.h); attributes that the library has no field
 // for are kept as [Attribute]. Link-local IPv6 addresses come with their
 // interface's index as zone ("fe80::1%2"), so that they can be used and compared

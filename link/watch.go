@@ -1,0 +1,82 @@
+package link
+
+import (
+	"context"
+	"iter"
+
+	"github.com/netsonde/netsonde/internal/enum"
+)
+
+// WatchOptions choose what is watched. Nil is all interfaces and addresses.
+type WatchOptions struct {
+	// NetNS is a descriptor of a network namespace; 0: that of the calling
+	// thread. Entering another one needs CAP_SYS_ADMIN.
+	NetNS int
+	// Buffer is how many bytes of notifications the kernel keeps for a reader that
+	// is late; more are lost, which is told. 0: 1 MiB. Beyond
+	// net.core.rmem_max, often 208 KiB, it needs CAP_NET_ADMIN; without, it is
+	// as large as allowed.
+	Buffer int
+}
+
+// Watch tells which interfaces and addresses there are and then every change,
+// until ctx ends or the loop is left. A mirror that applies the events equals the
+// kernel's tables:
+//
+//   - at first everything is ChangeAdded, interfaces before their addresses, up to
+//     ChangeSynced;
+//   - when the reader is so late that the kernel had to drop notifications, that
+//     is told as ChangeLost; then come the differences, up to the next
+//     ChangeSynced.
+//
+// Each change of a carrier is an event, as far as the kernel notifies it: it
+// holds back changes that follow each other within a second. Counters, timers of
+// bridges and lifetimes that run down make no events. What the kernel changes
+// without notifying it, such as a queueing discipline, is told with the next event
+// of any interface, for which the table is read again.
+//
+// A pair is an event and nil, or a zero Event and an error, after which it stops;
+// the end of ctx is its cause. It may be ranged over once.
+func Watch(ctx context.Context, o *WatchOptions) iter.Seq2[Event, error] { return watch(ctx, o) }
+
+// Event is a change of an interface or an address, or about the watch itself.
+type Event struct {
+	Change Change `json:"change"`
+	Index  int    `json:"ifindex,omitzero"` // of the interface
+	Name   string `json:"ifname,omitzero"`  // of the interface
+	// Link is the interface, without its addresses; nil in events of addresses.
+	Link *Link `json:"link,omitzero"`
+	// Address is an address of it; nil in events of the interface itself.
+	Address *Address `json:"address,omitzero"`
+
+	// What was there before a ChangeChanged.
+	OldLink    *Link    `json:"old_link,omitzero"`
+	OldAddress *Address `json:"old_address,omitzero"`
+}
+
+// Change is what happened.
+type Change uint8
+
+// The changes.
+const (
+	ChangeNone    Change = iota
+	ChangeAdded          // it is there now, or was there at the start
+	ChangeChanged        // something about it is different
+	ChangeDeleted        // it is there no more; it is told as it last was
+	ChangeLost           // notifications were lost: the mirror may differ until ChangeSynced
+	ChangeSynced         // everything is told
+)
+
+var changeNames = []string{"none", "added", "changed", "deleted", "lost", "synced"}
+
+// String returns the word.
+func (c Change) String() string { return enum.String(changeNames, "change", c) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (c Change) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (c *Change) UnmarshalText(b []byte) (err error) {
+	*c, err = enum.Parse[Change](changeNames, "change", b)
+	return err
+}
