@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -46,11 +48,19 @@ func classic(ctx context.Context, t *cli.Tool, s *settings, host string) int {
 	case errors.Is(err, errBroadcast):
 		t.Warn("Do you want to ping broadcast? Then -b. If not, check your local firewall rules")
 		return cli.Failed
+	case errors.Is(err, errNoZone):
+		t.Warn("%v", err)
+		t.Hint("every interface has such addresses: say which one is meant, as in %v%%eth0", to.addr)
+		return cli.Failed
 	case err != nil:
 		return t.Fail(err)
 	}
-	engine, err := s.open()
-	if err != nil {
+	engine, err := ping.Open(&s.opt)
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		t.Warn("bind: %s", capital(syscall.EADDRNOTAVAIL.Error()))
+		return cli.Failed
+	case err != nil:
 		return t.Fail(err)
 	}
 	defer engine.Close()
@@ -80,6 +90,12 @@ func classic(ctx context.Context, t *cli.Tool, s *settings, host string) int {
 func (v *view) prepare(ctx context.Context) error {
 	s := v.settings
 	v.from = s.opt.Source
+	if a := v.target.addr; a.Is6() && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast()) && a.Zone() == "" {
+		if s.opt.Device == "" && v.from.Zone() == "" {
+			return errNoZone
+		}
+		v.target.addr = a.WithZone(cmp.Or(s.opt.Device, v.from.Zone()))
+	}
 	if !v.from.IsValid() {
 		from, err := source(ctx, s, v.target.addr)
 		if err != nil {

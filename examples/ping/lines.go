@@ -24,7 +24,11 @@ func (v *view) header() {
 	}
 	from, size := "", max(0, v.opt.Size)
 	if *v.device != "" || v.opt.Source.IsValid() {
-		from = fmt.Sprintf("from %s %s: ", shown(v.from.WithZone("")), cli.Escape(v.opt.Device))
+		shownFrom := v.from.WithZone("")
+		if v.from == v.opt.Source {
+			shownFrom = v.from // as it was typed
+		}
+		from = fmt.Sprintf("from %s %s: ", shown(shownFrom), cli.Escape(v.opt.Device))
 	}
 	if !to.addr.Is4() {
 		fmt.Fprintf(v.out, "PING %s(%s) %s%d data bytes\n", cli.Escape(to.name), withName(v.names, to.addr), from, size)

@@ -72,10 +72,10 @@ const patience = 200 * time.Millisecond
 func nameError(ctx context.Context, host, family string, err error) error {
 	d, ok := errors.AsType[*net.DNSError](err)
 	switch {
-	case !ok:
-		return err
 	case family != "ip" && hasAddress(ctx, host):
 		return fmt.Errorf("%s: Address family for hostname not supported", host)
+	case !ok:
+		return err
 	case d.IsNotFound:
 		return fmt.Errorf("%s: Name or service not known", host)
 	}

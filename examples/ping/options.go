@@ -74,6 +74,8 @@ func (s *settings) options(sweeping bool) (err error) {
 	}
 	if s.opt.Source, err = netip.ParseAddr(*s.device); err != nil {
 		s.opt.Source, s.opt.Device = netip.Addr{}, *s.device
+	} else {
+		s.opt.Device = s.opt.Source.Zone()
 	}
 	return nil
 }

@@ -180,3 +180,27 @@ func TestAgainstPing(t *testing.T) {
 		})
 	}
 }
+
+// A neighbour by the address that it has for this link alone.
+func TestLinkLocalAgainstPing(t *testing.T) {
+	client, server := forgedPair(t)
+	client.Addr("eth0", "fe80::2/64")
+	server.Addr("eth0", "fe80::1/64")
+	for _, h := range []*lab.Host{client, server} {
+		h.Sysctl("net/ipv4/icmp_echo_ignore_broadcasts", "0")
+	}
+	compareAll(t, client, true, []string{"-c 2 -i 0.05 fe80::1%eth0", "-c 1 -I fe80::2%eth0 fe80::1%eth0", "-c 1 -W 0.3 ff02::1%eth0",
+		"-c 1 -I eth0 10.1.0.1", "-c 1 -I 10.1.0.2 10.1.0.1", "-c 1 -I 192.0.2.1 10.1.0.1", "-c 1 -b 10.1.0.255", "-c 1 10.1.0.255", "-c 1 -W 0.3 -I eth0 224.0.0.1"})
+	// The installed one takes the interface, but says "from ::" and warns.
+	for line, want := range map[string]string{
+		"-c 1 -I eth0 fe80::1": "PING fe80::1(fe80::1%eth0) from fe80::2 eth0: 56 data bytes\n64 bytes from fe80::1%eth0: icmp_seq=1 ",
+		"-c 1 -I eth0 ff02::1": "PING ff02::1(ff02::1%eth0) from fe80::2 eth0: 56 data bytes\n64 bytes from fe80::",
+	} {
+		if out, errs, code := run1(client.ChildCommand("ping", false, strings.Fields(line)...)); code != 0 || !strings.HasPrefix(out, want) || errs != "" {
+			t.Errorf("%s: exit %d\n%s%s", line, code, out, errs)
+		}
+	}
+	if out, errs, code := run1(client.ChildCommand("ping", false, "-c", "1", "fe80::1")); code != 2 || out != "" || !strings.Contains(errs, "hint: every interface has such addresses") {
+		t.Errorf("without an interface: exit %d\n%s%s", code, out, errs)
+	}
+}

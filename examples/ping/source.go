@@ -15,6 +15,9 @@ import (
 // errBroadcast is why the system refuses without -b.
 var errBroadcast = errors.New("it is a broadcast address")
 
+// errNoZone is an IPv6 address of one network, without the interface.
+var errNoZone = errors.New("connect: Invalid argument")
+
 // source asks the system which address it would send from, as ping(8) does
 // before it begins: nothing is sent. The error is why nothing can be.
 func source(ctx context.Context, s *settings, dst netip.Addr) (netip.Addr, error) {

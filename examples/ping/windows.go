@@ -44,7 +44,7 @@ func windows(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f.IntVarP(&o.TOS, "tos", "v", 0, "set the TOS `byte`")
 	timeout := f.IntP("timeout", "w", 4000, "`milliseconds` to wait for each reply")
 	from := f.StringP("source", "S", "", "send from this `address`")
-	s := &settings{deadline: new(time.Duration), changed: f.Changed}
+	s := &settings{deadline: new(time.Duration), device: new(string), changed: f.Changed}
 	s.four = f.BoolP("ipv4", "4", false, "use IPv4")
 	s.six = f.BoolP("ipv6", "6", false, "use IPv6")
 	s.json = f.Bool("json", false, "print one JSON object a line")

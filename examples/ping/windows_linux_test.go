@@ -80,3 +80,15 @@ func TestWinWords(t *testing.T) {
 		}
 	}
 }
+
+// Who may not ping is told what would allow it, in every mode.
+func TestNoPermission(t *testing.T) {
+	client := lab.New(t).Host("closed")
+	client.Sysctl("net/ipv4/ping_group_range", "1 0")
+	for _, line := range []string{"127.0.0.1", "--windows 127.0.0.1", "-g 127.0.0.0/30", "-c 1 ::1 127.0.0.1"} {
+		out, errs, code := run1(client.ChildCommand("ping", false, strings.Fields(line)...))
+		if out != "" || code != 2 || !strings.Contains(errs, "ping_group_range") || !strings.Contains(errs, "setcap cap_net_raw") {
+			t.Errorf("%s: exit %d, %q %q", line, code, out, errs)
+		}
+	}
+}
