@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -73,6 +74,7 @@ type counter struct {
 	hosts map[netip.Addr]*tally
 	order []netip.Addr
 	n     int
+	mu    sync.Mutex // Ctrl-\ comes at any time
 	all   ping.Stats
 	start time.Time
 }
@@ -86,6 +88,12 @@ func (c *counter) run(ctx context.Context, engine *ping.Engine) error {
 	progress := cli.NewProgress(c.t.Stderr, "ping", c.n*len(c.order))
 	defer progress.Clear()
 	c.start = time.Now()
+	defer onQuit(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		progress.Clear()
+		c.each(c.t.Stderr)
+	})()
 	for r, err := range engine.Stream(ctx, c.order, &o) {
 		if err != nil {
 			if errors.Is(err, context.Canceled) {
@@ -93,8 +101,10 @@ func (c *counter) run(ctx context.Context, engine *ping.Engine) error {
 			}
 			return err
 		}
+		c.mu.Lock()
 		c.all.Add(&r)
 		line := c.add(&r)
+		c.mu.Unlock()
 		switch {
 		case *c.json:
 			progress.Clear()
@@ -154,16 +164,10 @@ func (c *counter) finish() {
 	if *c.quiet {
 		out = c.t.Stdout
 	}
-	width := 0
-	for _, a := range c.order {
-		width = max(width, len([]rune(c.ts.name(a))))
-	}
 	if !*c.quiet {
 		fmt.Fprintln(out)
 	}
-	for _, a := range c.order {
-		fmt.Fprintf(out, "%-*s : %s\n", width, c.ts.name(a), c.hosts[a].words(*c.vcount))
-	}
+	c.each(out)
 	if *c.stats {
 		sum := sums{stats: c.all, targets: uint64(len(c.order)), unknown: c.ts.unknown, tries: c.all.Sent, start: c.start}
 		for _, h := range c.hosts {
@@ -172,6 +176,17 @@ func (c *counter) finish() {
 			}
 		}
 		sum.print(out)
+	}
+}
+
+// each prints the statistics of every host in columns.
+func (c *counter) each(out io.Writer) {
+	width := 0
+	for _, a := range c.order {
+		width = max(width, len([]rune(c.ts.name(a))))
+	}
+	for _, a := range c.order {
+		fmt.Fprintf(out, "%-*s : %s\n", width, c.ts.name(a), c.hosts[a].words(*c.vcount))
 	}
 }
 

@@ -59,6 +59,14 @@ func TestPlot(t *testing.T) {
 	if got, want := p.line(), "▁▄!E█ 1.00…64.0 ms"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	p.ascii = true
+	if got, want := p.line(), "_~!E# 1.00..64.0 ms"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	p = &plot{last: []time.Duration{20 * time.Millisecond, 21 * time.Millisecond, 22 * time.Millisecond}}
+	if got, want := p.line(), "▁▁▁ 20.0…22.0 ms"; got != want {
+		t.Errorf("hardly changing: %q, want %q", got, want)
+	}
 	if got := (&plot{last: []time.Duration{lost}}).line(); got != "!" {
 		t.Errorf("only losses: %q", got)
 	}

@@ -43,6 +43,9 @@ func (s *settings) options(sweeping bool) (err error) {
 	if err := s.numbers(); err != nil {
 		return err
 	}
+	if err := s.misplaced(sweeping); err != nil {
+		return err
+	}
 	if s.opt.Size == 0 {
 		s.opt.Size = -1
 	}
@@ -76,6 +79,23 @@ func (s *settings) options(sweeping bool) (err error) {
 		s.opt.Source, s.opt.Device = netip.Addr{}, *s.device
 	} else {
 		s.opt.Device = s.opt.Source.Zone()
+	}
+	return nil
+}
+
+// misplaced finds an option that would do nothing: what is for one host in a
+// sweep, and what is for counting without -c.
+func (s *settings) misplaced(sweeping bool) error {
+	if s.changed("period") && (!sweeping || *s.count+*s.vcount == 0) {
+		return errors.New("--period is for a sweep with -c")
+	}
+	if !sweeping {
+		return nil
+	}
+	for _, name := range []string{"adaptive", "sticky", "dates", "flood", "preload", "outstanding", "verbose", "plot"} {
+		if s.changed(name) {
+			return fmt.Errorf("--%s is for one host, and this is a sweep", name)
+		}
 	}
 	return nil
 }

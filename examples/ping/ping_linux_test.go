@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -187,6 +189,9 @@ func TestUsage(t *testing.T) {
 		"-S 9000 ::1":            "-S is not supported",
 		"-r 127.0.0.1":           "bypass",
 		"-c 2 -u 127.0.0.1":      "do not go together",
+		"-f -g 127.0.0.0/30":     "--flood is for one host",
+		"-O ::1 127.0.0.1":       "--outstanding is for one host",
+		"--period 1 127.0.0.1":   "--period is for",
 		"-c 1 -g ::/64":          "too many",
 		"-c 1 127.256.1":         "127.256.1: ",
 		"-6 127.0.0.1":           "family for hostname",
@@ -220,5 +225,45 @@ func TestQuitSignal(t *testing.T) {
 	stop()
 	if got, want := shown.String(), "\r3/4 packets, 25% loss, min/avg/ewma/max = 1.000/1.000/1.000/1.000 ms\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Ctrl-\ goes on, Ctrl-C ends with the statistics; so it is for Windows' layout.
+func TestSignals(t *testing.T) {
+	client, _ := twoNets(t)
+	for _, tc := range []struct{ line, quit, statistics string }{
+		{"-i 0.05 10.2.0.2", "packets, 0% loss, min/avg/ewma/max = ", "ping statistics ---\n"},
+		{"--windows -t 10.2.0.2", "Lost = 0 (0% loss)", "Ping statistics for 10.2.0.2:\n"},
+	} {
+		cmd := client.ChildCommand("ping", false, strings.Fields(tc.line)...)
+		var stderr bytes.Buffer
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stdout, cmd.Stderr = w, &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		lines := bufio.NewScanner(r)
+		var all strings.Builder
+		next := func() { lines.Scan(); all.WriteString(lines.Text() + "\n") }
+		for !strings.Contains(all.String(), "from 10.2.0.2") {
+			next()
+		}
+		cmd.Process.Signal(syscall.SIGQUIT)
+		for seen := strings.Count(all.String(), "from 10.2.0.2"); strings.Count(all.String(), "from 10.2.0.2") <= seen; {
+			next()
+		}
+		cmd.Process.Signal(os.Interrupt)
+		for lines.Scan() {
+			all.WriteString(lines.Text() + "\n")
+		}
+		err = cmd.Wait()
+		r.Close()
+		if err != nil || !strings.Contains(all.String()+stderr.String(), tc.quit) || !strings.Contains(all.String(), tc.statistics) {
+			t.Errorf("%s: %v\n%s%s", tc.line, err, all.String(), stderr.String())
+		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 // plot is one line on a terminal: the latest times as bars, losses as "!", ICMP
 // errors as "E". Bars grow with the logarithm of the time, from the shortest to
-// the longest that is shown.
+// the longest that is shown, or to twice the shortest: what hardly changes is
+// to look so.
 type plot struct {
 	w     io.Writer
 	ascii bool            // the terminal has no block characters
@@ -81,9 +82,7 @@ func (p *plot) line() string {
 // level places a time among the bars.
 func level(d, least, most time.Duration) int {
 	span := math.Log(float64(most+1) / float64(least+1))
-	if span <= 0 {
-		return 0
-	}
+	span = max(span, math.Ln2)
 	return int(math.Log(float64(d+1)/float64(least+1)) / span * float64(len(bars)-1))
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -57,6 +58,9 @@ type sums struct {
 	start                    time.Time
 }
 
+// flushEvery is how long results may wait for others to be written with.
+const flushEvery = 50 * time.Millisecond
+
 // show prints the results, with a progress line where that can be seen, and
 // the summary also of a sweep that was ended.
 func show(t *cli.Tool, s *settings, ts *targets, results iter.Seq2[ping.Result, error]) (sum sums, err error) {
@@ -66,13 +70,23 @@ func show(t *cli.Tool, s *settings, ts *targets, results iter.Seq2[ping.Result, 
 		size = 1 // lines and the progress line are on one screen
 	}
 	out := bufio.NewWriterSize(t.Stdout, size)
+	var flushed time.Time
 	sum.start, sum.unknown = time.Now(), ts.unknown
+	var mu sync.Mutex
+	defer onQuit(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		progress.Clear()
+		fmt.Fprintf(t.Stderr, "\r%d of %d hosts are alive\n", sum.stats.Received, sum.stats.Sent+sum.stats.LocalErrors)
+	})()
 	for r, e := range results {
 		if e != nil {
 			err = e
 			break
 		}
+		mu.Lock()
 		sum.stats.Add(&r)
+		mu.Unlock()
 		if r.Outcome == ping.OutcomeLate || r.Outcome == ping.OutcomeDuplicate {
 			if !*s.json && !*s.quiet {
 				progress.Clear()
@@ -93,6 +107,10 @@ func show(t *cli.Tool, s *settings, ts *targets, results iter.Seq2[ping.Result, 
 			fmt.Fprintln(out, line)
 		}
 		progress.Add(1)
+		if now := time.Now(); now.Sub(flushed) > flushEvery {
+			flushed = now
+			out.Flush()
+		}
 	}
 	progress.Clear()
 	sum.targets, sum.alive, sum.untested = sum.stats.Sent+sum.stats.LocalErrors, sum.stats.Received, sum.stats.LocalErrors

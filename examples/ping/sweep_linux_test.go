@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -92,6 +96,51 @@ func TestSweepMore(t *testing.T) {
 		out, errs, code := run1(client.ChildCommand("ping", false, strings.Fields(line)...))
 		if code != 1 || !strings.Contains(out+errs, "targets") && !strings.Contains(out+errs, "xmt/rcv/%loss = ") {
 			t.Errorf("%s: exit %d:\n%s%s", line, code, out, errs)
+		}
+	}
+}
+
+// Ctrl-\ tells how far it is and goes on; Ctrl-C ends with what there is.
+func TestSweepSignals(t *testing.T) {
+	client, _ := twoNets(t)
+	for line, quit := range map[string]string{
+		"-c 100000 --period 0.05 10.2.0.2 10.2.0.1": "10.2.0.1 : xmt/rcv/%loss = ",
+		"-i 0.05 -g 10.2.0.0/16 -W 0.2":             " hosts are alive\n",
+	} {
+		cmd := client.ChildCommand("ping", false, strings.Fields(line)...)
+		var ends [2][2]*os.File
+		for i := range ends {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			ends[i] = [2]*os.File{r, w}
+		}
+		cmd.Stdout, cmd.Stderr = ends[0][1], ends[1][1]
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ends[0][1].Close()
+		ends[1][1].Close()
+		buf := make([]byte, 4096)
+		ends[0][0].Read(buf) // it is at work
+		var printer sync.WaitGroup
+		printer.Go(func() { io.Copy(io.Discard, ends[0][0]) })
+		cmd.Process.Signal(syscall.SIGQUIT)
+		told := ""
+		for !strings.Contains(told, quit) {
+			n, err := ends[1][0].Read(buf)
+			if told += string(buf[:n]); err != nil {
+				break
+			}
+		}
+		cmd.Process.Signal(os.Interrupt)
+		rest, _ := io.ReadAll(ends[1][0])
+		printer.Wait()
+		cmd.Wait()
+		if told += string(rest); !strings.Contains(told, quit) || strings.Contains(told, "goroutine") {
+			t.Errorf("%s: %q", line, told)
 		}
 	}
 }
