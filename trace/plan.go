@@ -9,6 +9,8 @@ import (
 const (
 	// grace is the least that silent hops get once the fate of the path is known.
 	grace = 300 * time.Millisecond
+	// quiet is the least that one has from when it was asked.
+	quiet = 250 * time.Millisecond
 	// again is the least time before a silent hop is asked once more.
 	again = 100 * time.Millisecond
 	// refill is the same while the path is not settled, when there is time: a
@@ -23,6 +25,8 @@ const (
 	patient = 2
 	// spread is how much later than others of its path an answer may come.
 	spread = 5 * time.Millisecond
+	// slow is a round trip that is worth more probes than MaxSilent allows.
+	slow = 40 * time.Millisecond
 	// repeat is when the kernel repeats a SYN, less some slack.
 	repeat = 950 * time.Millisecond
 )
@@ -138,12 +142,17 @@ func (p *plan) deadline(pr *probe) time.Time {
 		d = sooner(d, pr.sent.Add(p.maxRTT+spread))
 	case pr.ttl > p.end:
 		return time.Time{}
-	default:
+	case p.o.Queries > 1:
 		from := p.settled
-		if p.o.Queries > 1 && pr.sent.After(from) {
+		if pr.sent.After(from) {
 			from, d = pr.sent, pr.sent.Add(p.o.Timeout)
 		}
 		d = sooner(d, from.Add(max(grace, 3*p.maxRTT)))
+	default:
+		// A silent hop has its time from when it was asked, and the second
+		// probe that of an answer and a half.
+		fair := later(first.Add(max(quiet, 5*p.maxRTT/2)), pr.sent.Add(max(again, p.maxRTT+p.maxRTT/2)))
+		d = sooner(d, fair)
 	}
 	return d
 }
@@ -262,7 +271,17 @@ func (p *plan) limit() int {
 	if p.o.MaxSilent < 0 {
 		return p.o.MaxTTL
 	}
-	return min(p.o.MaxTTL, p.far+p.o.MaxSilent)
+	return min(p.o.MaxTTL, p.far+p.ahead())
+}
+
+// ahead is how far beyond the last answer probes may run. On a slow path that
+// is known for some way they run farther, since it would take a round trip for
+// every MaxSilent hops.
+func (p *plan) ahead() int {
+	if p.maxRTT < slow {
+		return p.o.MaxSilent
+	}
+	return max(p.o.MaxSilent, 2*(p.far-p.o.FirstTTL+1))
 }
 
 // paced returns when the rate allows the next probe.
@@ -398,6 +417,13 @@ func earliest(a, b time.Time) time.Time {
 		return b
 	}
 	return sooner(a, b)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func sooner(a, b time.Time) time.Time {

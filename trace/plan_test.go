@@ -38,10 +38,14 @@ func TestPlan(t *testing.T) {
 		{name: "quick path, no packet too many", hops: row(6, 50*time.Microsecond),
 			want: "1 2 3 4 5 open reached", packets: 6, took: 2 * ms},
 		{name: "no router", hops: row(1, ms), want: "open reached", packets: 11, took: 2 * ms},
-		{name: "slow path", hops: row(12, 4*ms), want: "1 2 3 4 5 6 7 8 9 a b open reached", packets: 22, took: 70 * ms},
+		{name: "slow path", hops: row(12, 4*ms), want: "1 2 3 4 5 6 7 8 9 a b open reached", packets: 30, took: 70 * ms},
 		{name: "thirty hops behind a slow link", hops: mute(slices.Repeat([]simHop{{rtt: 50 * ms}}, 30), 3, 9, 14, 15, 21),
 			o: Options{MaxSilent: -1}, want: "1 2 * 4 5 6 7 8 * a b c d * * 10 11 12 13 14 * 16 17 18 19 1a 1b 1c 1d open reached",
 			packets: 35, took: 50*ms + 30*ms + 300*ms},
+		{name: "thirty hops behind a slow link, default", hops: mute(slices.Repeat([]simHop{{rtt: 50 * ms}}, 30), 3, 9, 14, 15, 21),
+			want: "1 2 * 4 5 6 7 8 * a b c d * * 10 11 12 13 14 * 16 17 18 19 1a 1b 1c 1d open reached", packets: 36, took: 50*ms + 300*ms},
+		{name: "dead slow path", hops: mute(slices.Repeat([]simHop{{rtt: 50 * ms}}, 9), 9),
+			want: "1 2 3 4 5 6 7 8 * * * * * * * * * * silent", packets: 26, took: 3400 * ms},
 		{name: "silent hops are asked twice", hops: mute(row(6, 50*time.Microsecond), 2, 4),
 			want: "1 * 3 * 5 open reached", packets: 8, took: 310 * ms},
 		{name: "slow silent hop", hops: mute(row(4, 100*ms), 2), want: "1 * 3 open reached", packets: 15, took: 410*ms + 1200*ms},
@@ -270,7 +274,11 @@ func foretell(hops []simHop) (summary string, packets int, took time.Duration) {
 	}
 	if !target.silent {
 		words = append(words, "open", "reached")
-		return strings.Join(words, " "), len(hops) + 11, 5*target.rtt + 100*ms + max(300*ms, 3*target.rtt)
+		packets := len(hops) + 11
+		if target.rtt >= slow {
+			packets = 3*len(hops) + 11
+		}
+		return strings.Join(words, " "), packets, 5*target.rtt + 100*ms + max(300*ms, 3*target.rtt)
 	}
 	for ttl := last + 1; ttl <= min(30, last+10); ttl++ {
 		words = append(words, "*")
@@ -279,7 +287,7 @@ func foretell(hops []simHop) (summary string, packets int, took time.Duration) {
 	if last+10 > 30 {
 		end = "max_ttl"
 	}
-	return strings.Join(append(words, end), " "), last + 12, 7 * time.Second
+	return strings.Join(append(words, end), " "), last + max(12, 2*last+2), 7 * time.Second
 }
 
 // TestPlanLoss has one packet in five lost. No hop may be told wrongly.

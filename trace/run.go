@@ -148,7 +148,11 @@ func (p *plan) path(repeats int) Path {
 // beyond the end tell where a reset comes from, and are kept.
 func (p *plan) last() int {
 	if p.end == 0 {
-		return p.o.FirstTTL + len(p.hops) - 1
+		last := p.o.FirstTTL + len(p.hops) - 1
+		if p.o.MaxSilent >= 0 {
+			last = min(last, p.far+p.o.MaxSilent)
+		}
+		return last
 	}
 	last := p.end
 	for i := range p.probes {

@@ -15,12 +15,12 @@
 // most MaxSilent hops ahead of the last one that answered, so that a dead path
 // costs few packets and the time of one probe. A hop that stays silent while
 // a later one answers is asked once more, and so is the first of the silent
-// end of a path, a second later, when rate limits have recovered. The trace is over as soon as the
-// target and all hops before it have answered; silent hops before it are given
-// the greater of 300 ms and three times the largest round trip more. A path
-// that never reaches its target waits the whole Timeout, since the router in
-// front of a host that is switched off takes three seconds (RFC 4861, and
-// mcast_solicit in arp(7)) to say so.
+// end of a path, a second later, when rate limits have recovered. The trace is
+// over as soon as the target and all hops before it have answered; a silent hop
+// before it is given the greater of 250 ms and two and a half times the largest
+// round trip, from when it was asked. A path that never reaches its target waits the
+// whole Timeout, since the router in front of a host that is switched off takes
+// three seconds (RFC 4861, and mcast_solicit in arp(7)) to say so.
 //
 // # What is constant in a flow
 //
@@ -88,7 +88,8 @@ type Options struct {
 	// the last router cannot reach the target.
 	Timeout time.Duration
 	// MaxSilent is how many hops beyond the last one that answered are tried,
-	// default 10. Negative: up to MaxTTL, all at once.
+	// default 10; where round trips take 40 ms or more, twice as many as are
+	// known if that is more. Negative: up to MaxTTL, all at once.
 	MaxSilent int
 	// Ahead is how many hops beyond the last one that answered are tried at
 	// once; each of those behind them a second after the one that many before
