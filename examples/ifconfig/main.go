@@ -6,13 +6,28 @@
 //	ifconfig -s          a line for each
 //	ifconfig --classic   the layout of net-tools before 2, "Link encap:"
 //
-// The exit code is 0, 1 when there is no such interface, or 2 when the question
-// could not be asked.
+// The exit code is 0, 1 when there is no such interface or the kernel refused a
+// change, or 2 when the question could not be asked or the words make no sense.
 //
-// Differences from ifconfig: it only shows; `ip` sets. IPv6 addresses come in
-// the order of `ip addr` (ifconfig has that of a hash table). An alias that is
-// not there is an error. --json prints what the library returns, which is all
-// addresses: ifconfig shows one IPv4 address for each name.
+//	ifconfig eth0 up
+//	ifconfig eth0 down
+//	ifconfig eth0 mtu 1400
+//	ifconfig eth0 192.0.2.7 netmask 255.255.255.0 broadcast 192.0.2.255
+//	ifconfig eth0 192.0.2.7/24
+//	ifconfig eth0:1 192.0.2.8/24
+//	ifconfig eth0 add 2001:db8::7/64
+//
+// Setting needs CAP_NET_ADMIN. The words are those of ifconfig: up, down, mtu,
+// txqueuelen, hw ether, netmask, broadcast, pointopoint, add and del (IPv6), and
+// arp, promisc, allmulti, multicast, dynamic and trailers, which a dash in front
+// turns off. An IPv4 address takes the place of the one that the name has, 0
+// takes it away, and so does down for an alias. An address without a mask gets
+// that of its old class, as with ifconfig; say one.
+//
+// Differences from ifconfig: names are not looked up. The words are read before
+// anything is done. IPv6 addresses are shown in the order of `ip addr` (ifconfig has that of a hash
+// table). An alias that is not there is an error. --json prints what the library
+// returns, which is all addresses: ifconfig shows one IPv4 address for each name.
 package main
 
 import (
@@ -35,51 +50,39 @@ type options struct {
 }
 
 func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
-	o = &options{Tool: cli.New("ifconfig", "[options] [IF]", "Shows network interfaces: flags, addresses, counters.", stdout, stderr)}
+	o = &options{Tool: cli.New("ifconfig", "[options] [IF [WORD...]]", "Shows network interfaces: flags, addresses, counters. With words after the interface, sets it: up, down, mtu N, ADDRESS netmask MASK, …", stdout, stderr)}
 	f := o.Flags
 	f.BoolVarP(&o.all, "all", "a", false, "interfaces that are down too")
 	f.BoolVarP(&o.short, "short", "s", false, "a line for each")
 	f.BoolVar(&o.classic, "classic", false, "the layout of net-tools before 2")
 	f.BoolVar(&o.json, "json", false, "what the library returns, as JSON")
 	f.BoolP("verbose", "v", false, "accepted")
-	if code, done = o.Parse(args); !done && f.NArg() > 1 {
-		code, done = o.refuse(f.Arg(0), f.Arg(1), f.Arg(2)), true
-	}
+	f.SetInterspersed(false) // a word after the interface may begin with a dash
+	code, done = o.Parse(optionsFirst(args))
 	return o, code, done
 }
 
-// refuse says what to type instead of what this program does not do.
-func (o *options) refuse(name, word, value string) int {
-	command := "addr add " + word + "/LENGTH dev " + name
-	switch word {
-	case "up", "down":
-		command = "link set " + name + " " + word
-	case "mtu", "txqueuelen":
-		command = strings.TrimSpace("link set " + name + " " + word + " " + value)
-	case "hw":
-		command = "link set " + name + " address ADDRESS"
-	case "promisc", "allmulti", "arp", "multicast", "dynamic":
-		command = "link set " + name + " " + strings.TrimSuffix(word, "i") + " on"
-		if word == "allmulti" {
-			command = "link set " + name + " allmulticast on"
+// optionsFirst moves long options, which are no words of ifconfig, to the front.
+func optionsFirst(args []string) []string {
+	long := func(s string) bool { return strings.HasPrefix(s, "--") && s != "--" }
+	var front, rest []string
+	for _, a := range args {
+		if long(a) {
+			front = append(front, a)
+		} else {
+			rest = append(rest, a)
 		}
-	case "-promisc", "-allmulti", "-arp", "-multicast", "-dynamic":
-		command = "link set " + name + " " + word[1:] + " off"
-		if word == "-allmulti" {
-			command = "link set " + name + " allmulticast off"
-		}
-	case "add", "inet6":
-		command = "addr add ADDRESS/LENGTH dev " + name
-	case "del":
-		command = "addr del ADDRESS/LENGTH dev " + name
 	}
-	return o.Usage("this program only shows interfaces; to set one: ip %s", command)
+	return append(front, rest...)
 }
 
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	o, code, done := parse(args, stdout, stderr)
 	if done {
 		return code
+	}
+	if o.Flags.NArg() > 1 {
+		return o.set(ctx, o.Flags.Arg(0), o.Flags.Args()[1:])
 	}
 	list, err := o.interfaces(ctx)
 	switch {
