@@ -38,6 +38,7 @@ import (
 	"strings"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/examples/internal/ifaces"
 	"github.com/netsonde/netsonde/link"
 )
 
@@ -84,7 +85,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if o.Flags.NArg() > 1 {
 		return o.set(ctx, o.Flags.Arg(0), o.Flags.Args()[1:])
 	}
-	list, err := o.interfaces(ctx)
+	list, err := ifaces.List(ctx, o.Flags.Arg(0), o.all)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		o.Error(err)
@@ -96,7 +97,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if o.json {
 		var links []link.Link
 		for _, i := range list {
-			if !i.alias {
+			if !i.Alias {
 				links = append(links, i.Link)
 			}
 		}
@@ -108,4 +109,23 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return o.Fail(err)
 	}
 	return cli.Yes
+}
+
+func (o *options) print(list []ifaces.Interface) error {
+	var out strings.Builder
+	if o.short {
+		out.WriteString(ifaces.ShortHeading)
+	}
+	for _, i := range list {
+		switch {
+		case o.short:
+			ifaces.WriteShort(&out, i)
+		case o.classic:
+			ifaces.WriteClassic(&out, i)
+		default:
+			ifaces.WriteCurrent(&out, i)
+		}
+	}
+	_, err := io.WriteString(o.Stdout, out.String())
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/examples/internal/ifaces"
 	"github.com/netsonde/netsonde/link"
 )
 
@@ -32,12 +33,12 @@ func (o *options) set(ctx context.Context, name string, words []string) int {
 	}
 	s := &setter{options: o, ctx: ctx, device: l.Name}
 	if alias { // which is no more than an address
-		s.alias(named(l, name), r)
+		s.alias(ifaces.Named(l, name), r)
 		return s.code
 	}
 	s.simple(r)
 	if r.about4() {
-		s.inet(named(l, l.Name), r)
+		s.inet(ifaces.Named(l, l.Name), r)
 	}
 	for _, p := range r.del {
 		s.check("SIOCDIFADDR", link.DeleteAddress(ctx, device, link.Address{Prefix: p}, nil))
@@ -99,13 +100,13 @@ func (s *setter) simple(r *request) {
 
 // alias sets the address of a name such as eth0:1; down takes it away. The
 // interface stays up or down.
-func (s *setter) alias(i iface, r *request) {
+func (s *setter) alias(i ifaces.Interface, r *request) {
 	if r.ClearFlags&link.FlagUp != 0 {
-		if i.inet == nil {
+		if i.Inet == nil {
 			s.check("SIOCSIFFLAGS", syscall.EADDRNOTAVAIL)
 			return
 		}
-		s.check("SIOCSIFFLAGS", link.DeleteAddress(s.ctx, s.device, *i.inet, nil))
+		s.check("SIOCSIFFLAGS", link.DeleteAddress(s.ctx, s.device, *i.Inet, nil))
 		return
 	}
 	if r.about4() {
@@ -114,8 +115,8 @@ func (s *setter) alias(i iface, r *request) {
 }
 
 // inet puts an IPv4 address in the place of the one that the name has.
-func (s *setter) inet(i iface, r *request) {
-	if i.inet == nil && !r.addr.IsValid() {
+func (s *setter) inet(i ifaces.Interface, r *request) {
+	if i.Inet == nil && !r.addr.IsValid() {
 		call := "SIOCSIFNETMASK"
 		if r.bits < 0 {
 			call = "SIOCSIFBRDADDR"
@@ -127,7 +128,7 @@ func (s *setter) inet(i iface, r *request) {
 	if same {
 		return
 	}
-	if i.inet != nil && !s.check("SIOCSIFADDR", link.DeleteAddress(s.ctx, s.device, *i.inet, nil)) {
+	if i.Inet != nil && !s.check("SIOCSIFADDR", link.DeleteAddress(s.ctx, s.device, *i.Inet, nil)) {
 		return
 	}
 	if want.Prefix.IsValid() {
@@ -138,18 +139,18 @@ func (s *setter) inet(i iface, r *request) {
 // wanted is the address that the name is to have, and whether it is the one that
 // it has. An address that is not said is the old one; what is not said of a new
 // one is what the kernel takes.
-func (r *request) wanted(i iface) (a link.Address, same bool) {
+func (r *request) wanted(i ifaces.Interface) (a link.Address, same bool) {
 	p2p := i.Flags&link.FlagPointToPoint != 0
 	switch {
 	case r.addr.IsUnspecified():
-		return a, i.inet == nil
+		return a, i.Inet == nil
 	case r.addr.IsValid():
 		bits := classBits(r.addr)
 		if p2p {
 			bits = 32
 		}
-		if i.inet != nil && i.inet.Prefix.Addr() == r.addr {
-			a = *i.inet // stays as it is, but for what is said
+		if i.Inet != nil && i.Inet.Prefix.Addr() == r.addr {
+			a = *i.Inet // stays as it is, but for what is said
 		} else {
 			a = link.Address{Prefix: netip.PrefixFrom(r.addr, bits), Label: i.Name}
 			if !p2p && i.Flags&link.FlagBroadcast != 0 {
@@ -160,7 +161,7 @@ func (r *request) wanted(i iface) (a link.Address, same bool) {
 			}
 		}
 	default:
-		a = *i.inet
+		a = *i.Inet
 	}
 	if r.bits >= 0 {
 		usual := a.Broadcast == link.Broadcast(a.Prefix)
@@ -178,5 +179,5 @@ func (r *request) wanted(i iface) (a link.Address, same bool) {
 	if r.peer.IsValid() {
 		a.Peer = netip.PrefixFrom(r.peer, a.Prefix.Bits())
 	}
-	return a, i.inet != nil && fmt.Sprint(a) == fmt.Sprint(*i.inet)
+	return a, i.Inet != nil && fmt.Sprint(a) == fmt.Sprint(*i.Inet)
 }

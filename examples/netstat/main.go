@@ -5,6 +5,7 @@
 //	netstat -an        every socket
 //	netstat -ntp       connections of TCP with their programs
 //	netstat -nr        the routing table
+//	netstat -i         the interfaces with their counters; -a also those that are down, -e as ifconfig
 //	netstat -s         what the network stack has counted; -t -u -w parts of it, -6 IPv6
 //
 // The exit code is 0, or 2 when the question could not be asked.
@@ -33,7 +34,7 @@ type options struct {
 	*cli.Tool
 	listening, all, numeric, programs, extend, timers bool
 	tcp, udp, raw, unix, v4, v6                       bool
-	routes, counters, continuous, json                bool
+	routes, counters, ifaces, continuous, json        bool
 }
 
 func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
@@ -52,6 +53,7 @@ func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done 
 	f.BoolVarP(&o.v4, "inet", "4", false, "IPv4")
 	f.BoolVarP(&o.v6, "inet6", "6", false, "IPv6")
 	f.BoolVarP(&o.routes, "route", "r", false, "the routing table instead of sockets")
+	f.BoolVarP(&o.ifaces, "interfaces", "i", false, "interfaces instead of sockets")
 	f.BoolVarP(&o.counters, "statistics", "s", false, "what the network stack has counted, instead of sockets")
 	f.BoolVarP(&o.continuous, "continuous", "c", false, "again every second")
 	f.BoolVar(&o.json, "json", false, "what the library returns, as JSON")
@@ -72,6 +74,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	switch {
 	case o.routes:
 		list = o.routingTable
+	case o.ifaces:
+		list = o.interfaces
 	case o.counters:
 		list = o.statistics
 	}

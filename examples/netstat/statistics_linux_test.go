@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,3 +77,29 @@ func TestStatisticsAgainstNetstat(t *testing.T) {
 		t.Errorf("--json: %d groups, %v", len(groups), err)
 	}
 }
+
+func TestInterfacesAgainstNetstat(t *testing.T) {
+	if _, err := exec.LookPath("netstat"); err != nil {
+		t.Skip("needs netstat")
+	}
+	host := newHost(t)
+	for _, flags := range []string{"-i", "-ia", "-ie", "-aie"} {
+		out, err := host.Output("netstat", flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Packets go on between the two, and netstat reads IPv6 addresses from a
+		// file that has them in no order.
+		lines := func(text string) []string {
+			list := strings.Split(counts.ReplaceAllString(text, " N"), "\n")
+			slices.Sort(list)
+			return list
+		}
+		want, got := lines(string(out)), lines(netstat(t, host, flags))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-netstat +ours):\n%s", flags, diff)
+		}
+	}
+}
+
+var counts = regexp.MustCompile(` +\d+(\.\d+)?( \([0-9.]+ \w+\))?`)

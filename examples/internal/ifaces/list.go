@@ -1,4 +1,6 @@
-package main
+// Package ifaces is what the tools that show interfaces share: the interfaces
+// in the order and under the names of ifconfig, and its layouts.
+package ifaces
 
 import (
 	"cmp"
@@ -11,57 +13,58 @@ import (
 	"github.com/netsonde/netsonde/link"
 )
 
-// iface is what ifconfig shows under one name: an interface, or an alias of
+// Interface is what ifconfig shows under one name: an interface, or an alias of
 // one, which is no more than a labelled IPv4 address.
-type iface struct {
+type Interface struct {
 	link.Link
-	alias bool
-	inet  *link.Address // the first IPv4 address of the name
+	Alias bool
+	Inet  *link.Address // the first IPv4 address of the name
 }
 
-// interfaces returns what was asked for, in ifconfig's order.
-func (o *options) interfaces(ctx context.Context) ([]iface, error) {
-	if name := o.Flags.Arg(0); name != "" {
+// List returns the interface of that name, or without one those that are up,
+// or all, in ifconfig's order.
+func List(ctx context.Context, name string, all bool) ([]Interface, error) {
+	if name != "" {
 		device, _, alias := strings.Cut(name, ":")
 		l, err := link.Get(ctx, device, nil)
 		if err != nil {
 			return nil, err
 		}
-		i := named(l, name)
-		if alias && i.inet == nil {
+		i := Named(l, name)
+		if alias && i.Inet == nil {
 			return nil, &link.OpError{Op: "ifconfig: find alias", Target: name, Err: os.ErrNotExist}
 		}
 		if !alias { // which may have been an alternative name
-			i = named(l, l.Name)
+			i = Named(l, l.Name)
 		}
-		return []iface{i}, nil
+		return []Interface{i}, nil
 	}
 	links, err := link.List(ctx, nil)
-	var list []iface
+	var list []Interface
 	for _, l := range links {
-		if o.all || l.AdminUp() {
-			list = append(list, named(l, l.Name))
+		if all || l.AdminUp() {
+			list = append(list, Named(l, l.Name))
 		}
 	}
 	for _, l := range links {
 		for _, a := range l.Addresses {
-			if strings.Contains(a.Label, ":") && (o.all || l.AdminUp()) {
-				list = append(list, named(l, a.Label))
+			if strings.Contains(a.Label, ":") && (all || l.AdminUp()) {
+				list = append(list, Named(l, a.Label))
 			}
 		}
 	}
 	slices.SortStableFunc(list, compare)
-	list = slices.CompactFunc(list, func(a, b iface) bool { return a.Name == b.Name })
+	list = slices.CompactFunc(list, func(a, b Interface) bool { return a.Name == b.Name })
 	return list, err
 }
 
-// named is an interface under its own name or that of an alias.
-func named(l link.Link, name string) iface {
-	i := iface{Link: l, alias: strings.Contains(name, ":")}
+// Named is an interface under its own name or that of an alias.
+func Named(l link.Link, name string) Interface {
+	i := Interface{Link: l, Alias: strings.Contains(name, ":")}
 	i.Name = name
 	for n, a := range l.Addresses {
 		if a.Prefix.Addr().Is4() && a.Label == name {
-			i.inet = &l.Addresses[n]
+			i.Inet = &l.Addresses[n]
 			break
 		}
 	}
@@ -94,7 +97,7 @@ func cutNumber(name string) (word string, number int) {
 	return word, number
 }
 
-func compare(a, b iface) int {
+func compare(a, b Interface) int {
 	x, y := keyOf(a.Name), keyOf(b.Name)
 	return cmp.Or(cmp.Compare(x.word, y.word), cmp.Compare(x.number, y.number), cmp.Compare(x.alias, y.alias))
 }

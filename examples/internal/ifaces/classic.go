@@ -1,4 +1,4 @@
-package main
+package ifaces
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"github.com/netsonde/netsonde/link"
 )
 
-// writeClassic writes the layout of net-tools 1.60.
-func writeClassic(out *strings.Builder, i iface) {
+// WriteClassic writes the layout of net-tools 1.60.
+func WriteClassic(out *strings.Builder, i Interface) {
 	const margin = "          "
 	_, name := encap(i)
 	fmt.Fprintf(out, "%-9s Link encap:%s  ", cli.Escape(i.Name), name)
@@ -17,7 +17,7 @@ func writeClassic(out *strings.Builder, i iface) {
 		fmt.Fprintf(out, "HWaddr %s  ", address)
 	}
 	out.WriteByte('\n')
-	if i.inet != nil {
+	if i.Inet != nil {
 		addr, mask, broadcast, peer := inet(i)
 		fmt.Fprintf(out, margin+"inet addr:%s ", addr)
 		if i.Flags&link.FlagPointToPoint != 0 {
@@ -36,7 +36,7 @@ func writeClassic(out *strings.Builder, i iface) {
 		fmt.Fprintf(out, margin+"inet6 addr: %s/%d Scope:%s\n", a.Prefix.Addr().WithZone(""), a.Prefix.Bits(), word)
 	}
 	fmt.Fprintf(out, margin+"%s  MTU:%d  Metric:1\n", strings.Join(words(i), " "), i.MTU)
-	if !i.alias {
+	if !i.Alias {
 		c, s := i.Counters, sum(i.Counters)
 		fmt.Fprintf(out, margin+"RX packets:%d errors:%d dropped:%d overruns:%d frame:%d\n", c.RxPackets, c.RxErrors, s.rxDropped, c.RxFIFOErrors, s.frame)
 		fmt.Fprintf(out, margin+"TX packets:%d errors:%d dropped:%d overruns:%d carrier:%d\n", c.TxPackets, c.TxErrors, c.TxDropped, c.TxFIFOErrors, s.carrier)
@@ -49,8 +49,11 @@ func writeClassic(out *strings.Builder, i iface) {
 	out.WriteByte('\n')
 }
 
-// writeShort writes a line of ifconfig -s.
-func writeShort(out *strings.Builder, i iface) {
+// ShortHeading is the line above those of WriteShort.
+const ShortHeading = "Iface      MTU    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n"
+
+// WriteShort writes a line of ifconfig -s.
+func WriteShort(out *strings.Builder, i Interface) {
 	letters := make([]string, len(flags))
 	for _, f := range flags {
 		if i.Flags&f.flag != 0 {
@@ -58,7 +61,7 @@ func writeShort(out *strings.Builder, i iface) {
 		}
 	}
 	fmt.Fprintf(out, "%-15.15s %5d ", cli.Escape(i.Name), i.MTU)
-	if i.alias {
+	if i.Alias {
 		fmt.Fprintf(out, "%-55s %s\n", "     - no statistics available -", strings.Join(letters, ""))
 		return
 	}

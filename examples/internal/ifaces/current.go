@@ -1,33 +1,13 @@
-package main
+package ifaces
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"strings"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/link"
 )
-
-func (o *options) print(list []iface) error {
-	var out strings.Builder
-	if o.short {
-		out.WriteString("Iface      MTU    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n")
-	}
-	for _, i := range list {
-		switch {
-		case o.short:
-			writeShort(&out, i)
-		case o.classic:
-			writeClassic(&out, i)
-		default:
-			writeCurrent(&out, i)
-		}
-	}
-	_, err := io.WriteString(o.Stdout, out.String())
-	return err
-}
 
 // flags are ifconfig's words and letters, in its order.
 var flags = []struct {
@@ -43,7 +23,7 @@ var flags = []struct {
 	{link.FlagMulticast, "MULTICAST", "M", 4}, {link.FlagDynamic, "DYNAMIC", "d", 5},
 }
 
-func words(i iface) (list []string) {
+func words(i Interface) (list []string) {
 	for _, f := range flags {
 		if i.Flags&f.flag != 0 {
 			list = append(list, f.word)
@@ -53,7 +33,7 @@ func words(i iface) (list []string) {
 }
 
 // encap is what the classic knows of a link layer: a word, and a name for people.
-func encap(i iface) (word, name string) {
+func encap(i Interface) (word, name string) {
 	switch i.Type {
 	case link.TypeEther:
 		return "ether", "Ethernet"
@@ -70,7 +50,7 @@ func encap(i iface) (word, name string) {
 }
 
 // hardware is the address, of an unknown link layer in sixteen bytes.
-func hardware(i iface) string {
+func hardware(i Interface) string {
 	switch word, _ := encap(i); word {
 	case "ether":
 		return i.HardwareAddr.String()
@@ -89,8 +69,8 @@ var scopes = map[link.Scope]struct {
 }{link.ScopeGlobal: {0, "global"}, link.ScopeHost: {0x10, "host"}, link.ScopeLink: {0x20, "link"}, link.ScopeSite: {0x40, "site"}}
 
 // inet returns the texts of an IPv4 address: with a peer if there is one.
-func inet(i iface) (addr, mask, broadcast, peer string) {
-	a := i.inet
+func inet(i Interface) (addr, mask, broadcast, peer string) {
+	a := i.Inet
 	addr, broadcast, peer = a.Prefix.Addr().String(), "0.0.0.0", a.Prefix.Addr().String()
 	mask = net.IP(net.CIDRMask(a.Prefix.Bits(), 32)).String()
 	if a.Broadcast.IsValid() {
@@ -126,9 +106,10 @@ func size(n uint64, bytes string) string {
 	return fmt.Sprintf("%d.%d %s", n/of, n%of*10/of, unit)
 }
 
-func writeCurrent(out *strings.Builder, i iface) {
+// WriteCurrent writes the layout of net-tools 2.
+func WriteCurrent(out *strings.Builder, i Interface) {
 	fmt.Fprintf(out, "%s: flags=%d<%s>  mtu %d\n", cli.Escape(i.Name), int16(i.Flags), strings.Join(words(i), ","), i.MTU)
-	if i.inet != nil {
+	if i.Inet != nil {
 		addr, mask, broadcast, peer := inet(i)
 		fmt.Fprintf(out, "        inet %s  netmask %s", addr, mask)
 		if i.Flags&link.FlagBroadcast != 0 {
@@ -148,7 +129,7 @@ func writeCurrent(out *strings.Builder, i iface) {
 		word += " " + address
 	}
 	fmt.Fprintf(out, "        %s  txqueuelen %d  (%s)\n", word, i.TxQueueLen, name)
-	if !i.alias {
+	if !i.Alias {
 		c, s := i.Counters, sum(i.Counters)
 		fmt.Fprintf(out, "        RX packets %d  bytes %d (%s)\n", c.RxPackets, c.RxBytes, size(c.RxBytes, "B"))
 		fmt.Fprintf(out, "        RX errors %d  dropped %d  overruns %d  frame %d\n", c.RxErrors, s.rxDropped, c.RxFIFOErrors, s.frame)
@@ -179,9 +160,9 @@ func placed(m *link.Map, irq, base, memory, dma string) (text string) {
 }
 
 // inet6 are the IPv6 addresses, which an alias does not have.
-func inet6(i iface) (list []link.Address) {
+func inet6(i Interface) (list []link.Address) {
 	for _, a := range i.Addresses {
-		if !i.alias && a.Prefix.Addr().Is6() {
+		if !i.Alias && a.Prefix.Addr().Is6() {
 			list = append(list, a)
 		}
 	}
