@@ -68,7 +68,8 @@ func (o Options) apply(fd int, dst netip.Addr) error {
 	default:
 		local = netip.IPv6Unspecified()
 	}
-	return unix.Bind(fd, Sockaddr(netip.AddrPortFrom(local, o.Port)))
+	err := unix.Bind(fd, Sockaddr(netip.AddrPortFrom(local, o.Port)))
+	return operr.Need(err, "CAP_NET_BIND_SERVICE for a port below net.ipv4.ip_unprivileged_port_start")
 }
 
 // SetTTL sets the TTL or hop limit of what the socket sends from now on.

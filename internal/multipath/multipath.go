@@ -1,0 +1,138 @@
+// Package multipath decides what a multipath trace sends: which flows at which
+// TTLs, when it holds that it has seen every interface, and what the answers
+// mean. It does no I/O and asks no clock, so that it runs on real sockets and
+// on networks in memory alike.
+//
+// MDA is the multipath detection algorithm of Veitch, Augustin, Teixeira and
+// Friedman ("Failure control in multipath route tracing", INFOCOM 2009): every
+// vertex is taken for a balancer and sent flows through until its successors
+// are known to the bound (see rule). Finding enough flows that pass a vertex is
+// what costs (node control). Lite is MDA-Lite of Vermeulen, Strowes, Fourmaux
+// and Friedman (arXiv 1809.10070): between the points where all paths meet,
+// each TTL is probed as a whole, which is enough where the balancers spread
+// evenly and their branches do not cross; two flows a vertex test for crossing
+// (meshing), and where there is some, or branches have different numbers of
+// successors, that stretch is left to MDA.
+package multipath
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Algorithm is how the graph is explored.
+type Algorithm uint8
+
+// The algorithms.
+const (
+	Lite Algorithm = iota
+	MDA
+)
+
+// Config says how to explore. All fields must be set.
+type Config struct {
+	Algorithm        Algorithm
+	Failure          float64 // bound on the probability of missing something
+	FirstTTL, MaxTTL int
+	MaxFlows         int
+	MaxProbes        int
+	MaxSilent        int // TTLs tried beyond the last that answered
+	Attempts         int // probes of a flow at a TTL before it counts as silent
+	Queries          int // probes a TTL of each path, sent when the graph is known
+	Timeout          time.Duration
+	Window           int     // probes in flight
+	Rate             float64 // probes a second; negative: no bound
+	Alone            bool    // a flow has no two probes in flight
+}
+
+// Wire sends probes and hears answers.
+type Wire interface {
+	// Send lets a probe out. The error is this host's own.
+	Send(id, flow, ttl int) error
+	// Wait returns answers, none when the time has come, and the cause when
+	// the context has ended. The slice is valid until the next call.
+	Wait(until time.Time) ([]Answer, error)
+	// Forget says that nobody waits for a probe any more; its answer is still
+	// welcome.
+	Forget(id int)
+	// Transient reports whether a send failed for a shortage that passes.
+	Transient(err error) bool
+	// Split says that a flow has no two probes in flight any more, because
+	// answers do not say which one they are for.
+	Split()
+}
+
+// Answer is what came back for a probe.
+type Answer struct {
+	ID   int
+	From netip.Addr
+	RTT  time.Duration
+	// Final: the flow goes no further, because it has arrived or was refused.
+	Final bool
+	// Unclear: it does not say which probe it is for.
+	Unclear bool
+}
+
+// Vertex is an interface, or silence, at a distance.
+type Vertex struct {
+	TTL   int
+	Addr  netip.Addr // invalid for silence
+	Final bool       // paths end here
+	Flows []int      // that are known to pass, ascending
+
+	// Probed is how many flows were followed from here to the next TTL.
+	Probed int
+	// Failure bounds the probability that one more successor was not met.
+	Failure float64
+	// Settled: the stopping rule was satisfied.
+	Settled bool
+	// PerPacket: probes of one flow went to several successors.
+	PerPacket bool
+
+	Sent, Answered int
+	Min, Sum       time.Duration
+}
+
+// Edge leads from a vertex to one of the next TTL, by index.
+type Edge struct {
+	From, To int
+	Flows    int // that were seen on it
+	// Unsure: behind a balancer that spreads single packets, where two probes
+	// of one flow need not have gone the same way.
+	Unsure bool
+}
+
+// Path is a way from the first TTL to the last, by index.
+type Path struct {
+	Vertices []int
+	Flows    []int
+	// Sent and so on are of the probes that were to go all the way.
+	Sent, Answered int
+	Min, Sum       time.Duration
+}
+
+// Stop says why exploring ended.
+type Stop uint8
+
+// The stops.
+const (
+	StopInterrupted Stop = iota // by the context
+	StopDone
+	StopBudget // MaxFlows or MaxProbes
+)
+
+// Result is what was learned.
+type Result struct {
+	Vertices []Vertex // by TTL
+	Edges    []Edge
+	Paths    []Path
+	Probes   int
+	Explored int // probes before those for Queries
+	Flows    int
+	Failure  float64 // sum of what was left to chance at the branchings, and one more
+	Stop     Stop
+	Full     []Span // stretches that Lite left to MDA
+}
+
+// Span is a stretch of TTLs between two points where all paths meet.
+type Span struct{ From, To int }
