@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io/fs"
 
 	"golang.org/x/sys/unix"
 
@@ -159,10 +158,3 @@ func getOnce(ctx context.Context, c *nl.Conn, name string, o *Options) (Link, er
 	}
 	return l, err
 }
-
-// absent is the kernel's word for an interface that is not there, which is not
-// the one that os.ErrNotExist knows.
-type absent struct{ error }
-
-func (absent) Is(target error) bool { return target == fs.ErrNotExist }
-func (a absent) Unwrap() error      { return a.error }
