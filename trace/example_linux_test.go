@@ -68,3 +68,20 @@ func ExampleFindMTU() {
 	fmt.Println(mtu.MTU, mtu.Exact, mtu.Why)
 	// Output: 1500 true packets of 1500 bytes, the largest tried, get to the target
 }
+
+// What is wrong with a path, if another one to the same target tells.
+func ExamplePath_Findings() {
+	target := netip.MustParseAddr("127.0.0.1")
+	udp, err := trace.UDP{}.Trace(context.Background(), target)
+	if err != nil {
+		log.Fatal(err)
+	}
+	tcp, err := trace.TCP{Options: trace.Options{Port: 9}}.Trace(context.Background(), target)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, f := range tcp.Findings(udp) {
+		fmt.Println(f.Kind, f.Why)
+	}
+	// Output: reset the reset comes from the target, or a filter in the last router before it (hop 1)
+}
