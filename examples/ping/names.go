@@ -72,6 +72,8 @@ const patience = 200 * time.Millisecond
 func nameError(ctx context.Context, host, family string, err error) error {
 	d, ok := errors.AsType[*net.DNSError](err)
 	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case family != "ip" && hasAddress(ctx, host):
 		return fmt.Errorf("%s: Address family for hostname not supported", host)
 	case !ok:

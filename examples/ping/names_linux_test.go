@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -94,5 +97,35 @@ func TestHostileNames(t *testing.T) {
 		if strings.ContainsAny(out+errs, "\x1b\a") {
 			t.Errorf("%q: %q %q", line, out, errs)
 		}
+	}
+}
+
+// Ctrl-C ends also the search for the host itself, in every mode.
+func TestInterruptedLookup(t *testing.T) {
+	client, _ := twoNets(t)
+	queries := client.SilentDNS()
+	for _, line := range []string{"web9", "-6 web9", "web8 web9", "--windows web9"} {
+		cmd := client.ChildCommand("ping", false, strings.Fields(line)...)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2000 {
+			if queries.Load() > 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		cmd.Process.Signal(os.Interrupt)
+		killer := time.AfterFunc(25*time.Second, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		if !killer.Stop() {
+			t.Errorf("ping %s: goes on after Ctrl-C:\n%s", line, out.String())
+		}
+		if out.Len() > 0 {
+			t.Errorf("ping %s: %s", line, out.String())
+		}
+		queries.Store(0)
 	}
 }

@@ -81,7 +81,10 @@ func windows(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func windowsRun(ctx context.Context, t *cli.Tool, s *settings, v *winView, count int) int {
 	to, err := lookup(ctx, s, v.host)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return cli.No
+	case err != nil:
 		fmt.Fprintf(t.Stderr, "Ping request could not find host %s. Please check the name and try again.\n", cli.Escape(v.host))
 		return cli.No
 	}
