@@ -37,11 +37,8 @@ func sweep(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader) int {
 		o.Rate = 1 / s.interval.Seconds()
 	}
 	sum, err := show(t, s, ts, engine.Sweep(ctx, ts.hosts, &o))
-	switch {
-	case ctx.Err() != nil && *s.deadline > 0:
-	case err != nil:
-		t.Error(err)
-		return cli.Failed
+	if err != nil && ctx.Err() == nil {
+		return t.Fail(err)
 	}
 	if ts.code == cli.Yes && (err != nil || sum.stats.Received < sum.stats.Sent || sum.stats.LocalErrors > 0) {
 		return cli.No
@@ -73,12 +70,13 @@ func show(t *cli.Tool, s *settings, ts *targets, results iter.Seq2[ping.Result, 
 	var flushed time.Time
 	sum.start, sum.unknown = time.Now(), ts.unknown
 	var mu sync.Mutex
-	defer onQuit(func() {
+	soFar := func() {
 		mu.Lock()
 		defer mu.Unlock()
 		progress.Clear()
 		fmt.Fprintf(t.Stderr, "\r%d of %d hosts are alive\n", sum.stats.Received, sum.stats.Sent+sum.stats.LocalErrors)
-	})()
+	}
+	defer onQuit(soFar)()
 	for r, e := range results {
 		if e != nil {
 			err = e
@@ -121,8 +119,12 @@ func show(t *cli.Tool, s *settings, ts *targets, results iter.Seq2[ping.Result, 
 		sum.print(out)
 	}
 	out.Flush()
-	if *s.stats && !*s.json && !*s.quiet {
+	switch {
+	case *s.json, *s.quiet:
+	case *s.stats:
 		sum.print(t.Stderr)
+	case err != nil:
+		soFar() // that is all there will be
 	}
 	return sum, err
 }
