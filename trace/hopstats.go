@@ -32,7 +32,7 @@ type Report struct {
 // HopStats is what a [Report] knows of a hop. Times are round trips.
 type HopStats struct {
 	TTL        int         `json:"ttl"`
-	Responders []Responder `json:"responders"` // who answered, in order of appearance, 16 at most
+	Responders []Responder `json:"responders"` // who answered: last, then the others in order of appearance; 16 at most
 	// Sent counts probes whose fate is known: those still under way are
 	// neither sent nor lost.
 	Sent     uint64  `json:"sent"`
@@ -263,7 +263,13 @@ func (h *hopSums) stats(ttl int) HopStats {
 		P50: t.Percentile(0.5), P90: t.Percentile(0.9), P99: t.Percentile(0.99),
 		Bursts: h.runs.Bursts, LongestLoss: h.runs.Longest,
 	}
-	s.Responders = append(s.Responders, h.responders...)
+	for _, r := range h.responders {
+		if r.Addr == h.previous {
+			s.Responders = slices.Insert(s.Responders, 0, r)
+		} else {
+			s.Responders = append(s.Responders, r)
+		}
+	}
 	if h.received > 0 {
 		s.GeoMean = time.Duration(math.Round(math.Exp(h.logs / float64(h.received))))
 	}

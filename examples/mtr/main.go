@@ -1,0 +1,145 @@
+// Mtr watches the way to a host: loss and times of every hop, again and again.
+//
+// Usage:
+//
+//	mtr [options] [HOST]
+//
+// It takes the command line of mtr(8) and prints its report, or shows it on a
+// live screen, with keys j (jitter), d (charts), r (restart), n (names), p and
+// space (pause and go on), h (help) and q. Where standard output is no terminal
+// it says so and makes a report. Without HOST it watches the way to localhost.
+//
+// Below the report, on standard error, stands what it means, in words: routers
+// that limit the rate of their answers, or are slow to write them, lose
+// nothing; only what is missing from some hop on to the end is lost. It does
+// not wait at the end as the classic does: the report is printed when the last
+// probe is answered, or its time is over. Ctrl-C prints what there is.
+//
+// With --json the report of the library is printed, verdict included, and in
+// it, as "report", what the classic prints with --json. Jint is the jitter of
+// RFC 3550; the classic prints 16 times that, and counts the first probe's
+// jitter as none in Javg.
+//
+// ICMP, the default, needs a group that net.ipv4.ping_group_range admits, else
+// CAP_NET_RAW; -u and -T need nothing.
+//
+// The exit status is 0 if the report could be made, whatever it shows, 1 if no
+// probe could be sent, and 2 for a wrong command line or a name that does not
+// resolve. A host with addresses of both families is met by IPv4.
+package main
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/examples/internal/hops"
+	"github.com/netsonde/netsonde/trace"
+)
+
+func main() { cli.Main("mtr", run) }
+
+// settings are the command line.
+type settings struct {
+	opt                            trace.Options
+	wo                             trace.WatchOptions
+	four, six, udp, tcp            *bool
+	report, wide, json, csv, raw   *bool
+	numeric, both, mpls, curses    *bool
+	count, port, size, first, last *int
+	silent, mark, mode             *int
+	source, order                  *string
+	interval, timeout              *time.Duration
+	fields                         []field
+}
+
+func flags(t *cli.Tool) *settings {
+	f, s := t.Flags, &settings{}
+	s.four = f.BoolP("ipv4", "4", false, "use IPv4")
+	s.six = f.BoolP("ipv6", "6", false, "use IPv6")
+	s.udp = f.BoolP("udp", "u", false, "use UDP datagrams instead of ICMP echoes")
+	s.tcp = f.BoolP("tcp", "T", false, "use TCP connections instead of ICMP echoes")
+	f.StringVarP(&s.opt.Device, "interface", "I", "", "send through this `interface`")
+	s.source = f.StringP("address", "a", "", "send from this `address`")
+	s.first = f.IntP("first-ttl", "f", 1, "start from this `TTL`")
+	s.last = f.IntP("max-ttl", "m", 30, "the last `TTL` to try")
+	s.silent = f.IntP("max-unknown", "U", 10, "`number` of silent hops to try beyond the last that answered")
+	s.port = f.IntP("port", "P", 0, "target `port` of UDP (33434) or TCP (80)")
+	s.size = f.IntP("psize", "s", 64, "size of packets in `bytes`, headers included")
+	s.interval = t.Seconds("interval", "i", time.Second, "`seconds` between rounds, 0.01 at least")
+	s.timeout = t.Seconds("timeout", "Z", 0, "`seconds` to wait for an answer (3.3)")
+	s.mark = f.IntP("mark", "M", 0, "`mark` the packets (needs CAP_NET_ADMIN)")
+	s.count = f.IntP("report-cycles", "c", 0, "`number` of rounds; 10 in a report, else no end")
+	s.report = f.BoolP("report", "r", false, "print a report at the end")
+	s.wide = f.BoolP("report-wide", "w", false, "print a report with names in full")
+	s.curses = f.BoolP("curses", "t", false, "use the live screen")
+	s.mode = f.Int("displaymode", 0, "`mode` of the live screen at first: 0 numbers, 1 charts, 2 both")
+	s.json = f.BoolP("json", "j", false, "print the report as JSON")
+	s.csv = f.BoolP("csv", "C", false, "print the report as comma separated values")
+	s.raw = f.BoolP("raw", "l", false, "print each answer as it comes")
+	s.numeric = f.BoolP("no-dns", "n", false, "do not look up names")
+	s.both = f.BoolP("show-ips", "b", false, "show addresses beside names")
+	s.mpls = f.BoolP("mpls", "e", false, "show MPLS labels")
+	s.order = f.StringP("order", "o", usual, "columns: L loss, D lost, R received, S sent, times N newest, B best, A average,\nW worst, V deviation, G geometric mean, jitter J newest, M mean, X worst, I interarrival")
+	return s
+}
+
+func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	t := cli.New("mtr", "[options] [HOST]", "Watches the way to a host.", stdout, stderr)
+	s := flags(t)
+	if code, done := t.Parse(args); done {
+		return code
+	}
+	if err := s.options(t.Flags.Args()); err != nil {
+		return t.Usage("%v", err)
+	}
+	host := "localhost"
+	if t.Flags.NArg() > 0 {
+		host = t.Flags.Arg(0)
+	}
+	dst, err := hops.Lookup(ctx, host, s.family())
+	if err != nil {
+		return t.Fail(err)
+	}
+	if err := s.sized(dst); err != nil {
+		return t.Usage("%v", err)
+	}
+	w := &session{settings: s, host: host, dst: dst, started: time.Now()}
+	if !*s.numeric {
+		w.names = cli.NewNames(ctx)
+		defer w.names.Close()
+	}
+	return w.choose(ctx, t)
+}
+
+// choose picks the kind of output.
+func (w *session) choose(ctx context.Context, t *cli.Tool) int {
+	live := !*w.report && !*w.wide && !*w.json && !*w.csv && !*w.raw
+	if live {
+		why := noScreen(t.Stdout)
+		if why == "" {
+			return w.live(ctx, t)
+		}
+		t.Warn("%s: making a report", why)
+	}
+	if w.wo.Rounds == 0 && !*w.raw {
+		w.wo.Rounds = 10
+	}
+	return w.batch(ctx, t)
+}
+
+// tracer returns what probes.
+func (s *settings) tracer() watcher {
+	switch {
+	case *s.udp:
+		return trace.UDP{Options: s.opt}
+	case *s.tcp:
+		return trace.TCP{Options: s.opt}
+	}
+	return trace.ICMP{Options: s.opt}
+}
+
+// sized settles the size of packets.
+func (s *settings) sized(dst netip.Addr) error { return sizeFor(s, dst) }

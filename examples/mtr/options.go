@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/netsonde/netsonde/examples/internal/cli"
+)
+
+// options checks the command line and gives it to the library.
+func (s *settings) options(args []string) (err error) {
+	outputs := 0
+	for _, o := range []*bool{s.json, s.csv, s.raw} {
+		if *o {
+			outputs++
+		}
+	}
+	switch {
+	case len(args) > 1:
+		return fmt.Errorf("what is %q?", args[1])
+	case *s.four && *s.six:
+		return errors.New("-4 and -6 do not go together")
+	case *s.udp && *s.tcp:
+		return errors.New("-u and -T do not go together")
+	case outputs > 1:
+		return errors.New("--json, --csv and --raw do not go together")
+	case *s.port < 0 || *s.port > 65535:
+		return errors.New("a port is between 1 and 65535")
+	case *s.port != 0 && !*s.udp && !*s.tcp:
+		return errors.New("-P is for -u and -T")
+	case *s.last < 1 || *s.last > 255 || *s.first < 1 || *s.first > *s.last:
+		return errors.New("TTLs are between 1 and 255, and the first is not beyond the last")
+	case *s.count < 0 || *s.silent < 1 || *s.mark < 0 || *s.timeout < 0:
+		return errors.New("-c, -U, -M and -Z are not less than nothing")
+	case *s.interval <= 0:
+		return errors.New("-i is more than nothing")
+	case *s.mode < 0 || *s.mode > 2:
+		return errors.New("--displaymode is 0, 1 or 2")
+	}
+	if s.fields, err = fieldsOf(*s.order); err != nil {
+		return err
+	}
+	if *s.source != "" {
+		if s.opt.Source, err = netip.ParseAddr(*s.source); err != nil {
+			return err
+		}
+	}
+	s.opt.Port, s.opt.FirstTTL, s.opt.MaxTTL = uint16(*s.port), *s.first, *s.last
+	s.opt.MaxSilent, s.opt.Timeout, s.opt.Mark = *s.silent, *s.timeout, uint32(*s.mark)
+	s.wo.Interval, s.wo.Rounds = *s.interval, *s.count
+	return nil
+}
+
+// family returns the one asked for, 0 for any.
+func (s *settings) family() int {
+	switch {
+	case *s.four || s.opt.Source.Is4():
+		return 4
+	case *s.six || s.opt.Source.Is6():
+		return 6
+	}
+	return 0
+}
+
+// sizeFor settles the size of packets. The library needs some bytes to tell
+// its own; the classic makes packets as small as they come.
+func sizeFor(s *settings, dst netip.Addr) error {
+	least := 44
+	if dst.Is6() {
+		least = 64
+	}
+	switch {
+	case *s.size < least || *s.size > 65000:
+		return fmt.Errorf("a packet is between %d and 65000 bytes long", least)
+	case !*s.tcp:
+		s.opt.Size = *s.size
+	}
+	return nil
+}
+
+// noScreen says why there can be no live screen; "" when there can.
+func noScreen(stdout io.Writer) string {
+	switch term := os.Getenv("TERM"); {
+	case !cli.IsTerminal(stdout):
+		return "standard output is no terminal"
+	case term == "" || term == "dumb":
+		return fmt.Sprintf("a terminal of type %q has no screen", term)
+	}
+	return ""
+}
+
+// field is a column of the report.
+type field struct {
+	key    byte
+	title  string
+	width  int
+	format string
+	value  func(*hop) any
+}
+
+// usual and jittery are the columns at first, and those that key j shows.
+const usual, jittery = "LS NABWV", "DR AGJMXI"
+
+var columns = []field{
+	{' ', " ", 1, " ", func(h *hop) any { return h.dropped() }},
+	{'L', "Loss%", 6, " %4.1f%%", func(h *hop) any { return h.Loss * 100 }},
+	{'D', "Drop", 5, " %4d", func(h *hop) any { return h.dropped() }},
+	{'R', "Rcv", 6, " %5d", func(h *hop) any { return h.Received }},
+	{'S', "Snt", 6, " %5d", func(h *hop) any { return h.Sent }},
+	{'N', "Last", 6, " %5.1f", func(h *hop) any { return ms(h.Last) }},
+	{'B', "Best", 6, " %5.1f", func(h *hop) any { return ms(h.Best) }},
+	{'A', "Avg", 6, " %5.1f", func(h *hop) any { return ms(h.Mean) }},
+	{'W', "Wrst", 6, " %5.1f", func(h *hop) any { return ms(h.Worst) }},
+	{'V', "StDev", 6, " %5.1f", func(h *hop) any { return ms(h.StdDev) }},
+	{'G', "Gmean", 6, " %5.1f", func(h *hop) any { return ms(h.GeoMean) }},
+	{'J', "Jttr", 5, " %4.1f", func(h *hop) any { return ms(h.Jitter) }},
+	{'M', "Javg", 5, " %4.1f", func(h *hop) any { return ms(h.MeanJitter) }},
+	{'X', "Jmax", 5, " %4.1f", func(h *hop) any { return ms(h.MaxJitter) }},
+	{'I', "Jint", 5, " %4.1f", func(h *hop) any { return ms(h.Interarrival) }},
+}
+
+// fieldsOf reads a list of columns such as "LS NABWV".
+func fieldsOf(order string) (fields []field, err error) {
+	for i := range len(order) {
+		found := false
+		for _, c := range columns {
+			if c.key == order[i] {
+				fields, found = append(fields, c), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("%q is no column", order[i])
+		}
+	}
+	if strings.TrimSpace(order) == "" {
+		return nil, errors.New("which columns?")
+	}
+	return fields, nil
+}
