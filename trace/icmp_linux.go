@@ -41,10 +41,12 @@ func newICMPWire(ctx context.Context, dst netip.Addr, o Options) (*icmpWire, err
 	payload := make([]byte, max(icmpsock.HeadLen+keyLen, w.size-w.headers()-8))
 	w.key = payload[icmpsock.HeadLen:][:keyLen]
 	rand.Read(w.key)
+	cfg := icmpsock.Config{Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS, TOS: o.TOS, Payload: payload}
+	if o.DontFragment {
+		cfg.Fragment = unix.IP_PMTUDISC_PROBE + 1
+	}
 	var err error
-	w.conn, err = icmpsock.Open(icmpsock.Config{
-		Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS, Payload: payload,
-	})
+	w.conn, err = icmpsock.Open(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,9 @@ type network struct {
 	typ     int // SOCK_DGRAM or SOCK_STREAM
 	size    int // of a packet, as asked for
 	opts    sock.Options
-	spare   int // an open socket for the next probe, -1 for none
+	tos     int
+	whole   bool // set DF
+	spare   int  // an open socket for the next probe, -1 for none
 	local   netip.Addr
 	flow    Flow
 	repeats int
@@ -48,7 +50,7 @@ func describe(m Method, dst netip.Addr, o Options) *network {
 	n := &network{
 		dst: netip.AddrPortFrom(dst, o.Port), v6: dst.Is6(), method: m, typ: unix.SOCK_DGRAM, spare: -1, flow: FlowPerProbe,
 		opts:    sock.Options{Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS},
-		flights: map[int]*flight{}, byID: map[int]*flight{}, size: o.Size,
+		flights: map[int]*flight{}, byID: map[int]*flight{}, size: o.Size, tos: o.TOS, whole: o.DontFragment,
 	}
 	if m == MethodTCP {
 		n.typ = unix.SOCK_STREAM
@@ -104,11 +106,33 @@ func (n *network) listen(fd int) error {
 	if err := errqueue.EnableTTL(fd, n.v6); err != nil {
 		return err
 	}
+	if err := n.header(fd); err != nil {
+		return err
+	}
 	// Labels, stamps and flow labels are niceties that old kernels lack.
 	_ = errqueue.EnableExtensions(fd, n.v6)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	if n.v6 {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_AUTOFLOWLABEL, 0)
+	}
+	return nil
+}
+
+// header sets what was asked for in the IP header.
+func (n *network) header(fd int) error {
+	level, tos, discover := unix.IPPROTO_IP, unix.IP_TOS, unix.IP_MTU_DISCOVER
+	if n.v6 {
+		level, tos, discover = unix.IPPROTO_IPV6, unix.IPV6_TCLASS, unix.IPV6_MTU_DISCOVER
+	}
+	if n.tos != 0 {
+		if err := unix.SetsockoptInt(fd, level, tos, n.tos); err != nil {
+			return fmt.Errorf("set TOS %d: %w", n.tos, err)
+		}
+	}
+	if n.whole {
+		if err := unix.SetsockoptInt(fd, level, discover, unix.IP_PMTUDISC_PROBE); err != nil {
+			return fmt.Errorf("set DF: %w", err)
+		}
 	}
 	return nil
 }

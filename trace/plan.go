@@ -11,6 +11,8 @@ const (
 	grace = 300 * time.Millisecond
 	// quiet is the least that one has from when it was asked.
 	quiet = 250 * time.Millisecond
+	// impatience is the least that Options.Here and Near leave.
+	impatience = 10 * time.Millisecond
 	// again is the least time before a silent hop is asked once more.
 	again = 100 * time.Millisecond
 	// refill is the same while the path is not settled, when there is time: a
@@ -132,6 +134,12 @@ func (p *plan) deadline(pr *probe) time.Time {
 	}
 	first := p.probes[p.hop(pr.ttl).probes[0]].sent
 	d := first.Add(p.o.Timeout)
+	if p.o.Here < 0 || p.o.Near < 0 {
+		if p.end != 0 && pr.ttl > p.end {
+			return time.Time{}
+		}
+		return pr.sent.Add(p.o.Timeout)
+	}
 	switch {
 	case p.end == 0:
 		if p.syn && pr.ttl > p.far+patient && p.maxRTT < grace {
@@ -154,7 +162,30 @@ func (p *plan) deadline(pr *probe) time.Time {
 		fair := later(first.Add(max(quiet, 5*p.maxRTT/2)), pr.sent.Add(max(again, p.maxRTT+p.maxRTT/2)))
 		d = sooner(d, fair)
 	}
+	if f := p.factor(pr.ttl); f > 0 {
+		d = sooner(d, pr.sent.Add(max(f, impatience)))
+	}
 	return d
+}
+
+// factor returns what Options.Here and Near make of answers that have come; 0
+// for nothing.
+func (p *plan) factor(ttl int) time.Duration {
+	for i := p.hopIndex(ttl); i < len(p.hops); i++ {
+		f := p.o.Near
+		if i == p.hopIndex(ttl) {
+			f = p.o.Here
+		}
+		if f == 0 {
+			continue
+		}
+		for _, id := range p.hops[i].probes {
+			if r := p.probes[id].reply; r.Outcome.answered() && r.RTT > 0 {
+				return time.Duration(f * float64(r.RTT))
+			}
+		}
+	}
+	return 0
 }
 
 // candidate returns the next TTL to send at and when that may be; 0 for none.
@@ -410,7 +441,9 @@ func (p *plan) restart() {
 	}
 }
 
-func (p *plan) hop(ttl int) *planHop { return &p.hops[ttl-p.o.FirstTTL] }
+func (p *plan) hopIndex(ttl int) int { return ttl - p.o.FirstTTL }
+
+func (p *plan) hop(ttl int) *planHop { return &p.hops[p.hopIndex(ttl)] }
 
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() {

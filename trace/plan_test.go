@@ -74,6 +74,11 @@ func TestPlan(t *testing.T) {
 			o: Options{MaxSilent: 5}, want: "1 * * * * * silent", packets: 7, took: 3320 * ms},
 		{name: "three queries", o: Options{Queries: 3}, hops: mute(row(4, 100*time.Microsecond), 2),
 			want: "1 * 3 open reached", packets: 12, took: 510 * ms},
+		{name: "all the time", o: Options{Queries: 3, Timeout: time.Second, Here: -1}, hops: mute(row(4, 100*time.Microsecond), 2),
+			want: "1 * 3 open reached", packets: 12, took: 1210 * ms},
+		{name: "ten times a later answer", o: Options{Queries: 3, Near: 10}, hops: mute(row(4, 5*ms), 2),
+			want: "1 * 3 open reached", packets: 33, took: 400 * ms},
+		{name: "three times an answer", o: Options{Queries: 2, Here: 3, MaxTTL: 2}, hops: row(9, ms), want: "1 2 max_ttl", packets: 4, took: 120 * ms},
 		{name: "rate", o: Options{Rate: 10}, hops: row(4, ms), want: "1 2 3 open reached", packets: 4, took: 310 * ms},
 		{name: "no rate", o: Options{Rate: -1, MaxSilent: -1}, hops: row(4, ms), want: "1 2 3 open reached", packets: 30, took: 5 * ms},
 	} {

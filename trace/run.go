@@ -104,6 +104,8 @@ func (o Options) withDefaults(m Method) (Options, error) {
 		o.Timeout = 3300 * time.Millisecond
 	}
 	switch {
+	case o.TOS < 0 || o.TOS > 255:
+		return o, fmt.Errorf("TOS %d is not between 0 and 255", o.TOS)
 	case o.FirstTTL < 1 || o.FirstTTL > 255:
 		return o, fmt.Errorf("first TTL %d is not between 1 and 255", o.FirstTTL)
 	case o.MaxTTL < o.FirstTTL || o.MaxTTL > 255:

@@ -102,6 +102,18 @@ type Options struct {
 	// Rate is the number of probes a second. Default: one a millisecond, and
 	// the next one at once when the last has been answered. Negative: no bound.
 	Rate float64
+	// Here and Near are how many times the round trip of another answer, of
+	// the same hop or else of a later one, a probe is waited for, at least
+	// 10 ms. Default: until the target has answered Timeout alone counts, then
+	// silent hops have the time that the package's documentation says.
+	// Negative: every probe has all of Timeout.
+	Here, Near float64
+	// TOS is the TOS byte, for IPv6 the traffic class, of probes; 0 to 255.
+	TOS int
+	// DontFragment has probes that are too long for a link on the way refused
+	// there, whatever the kernel knows of the path MTU (IP_PMTUDISC_PROBE). It
+	// is for UDP and ICMP, whose Size can be set.
+	DontFragment bool
 
 	Device string     // send through this interface (SO_BINDTODEVICE)
 	Mark   uint32     // firewall mark (SO_MARK; needs CAP_NET_ADMIN or CAP_NET_RAW)
