@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -203,4 +204,18 @@ func TestLinkLocalAgainstPing(t *testing.T) {
 	if out, errs, code := run1(client.ChildCommand("ping", false, "-c", "1", "fe80::1")); code != 2 || out != "" || !strings.Contains(errs, "hint: every interface has such addresses") {
 		t.Errorf("without an interface: exit %d\n%s%s", code, out, errs)
 	}
+}
+
+// Replies that are slow, and every one of them twice: what is in flight when
+// the last packet goes out, and what is waited for then.
+func TestAgainstPingSlow(t *testing.T) {
+	l := lab.New(t)
+	client, server := l.Host("client"), l.Host("server")
+	l.Wire(client.Port("eth0", "10.1.0.2/24", "fd00:1::2/64"), server.Port("eth0", "10.1.0.1/24", "fd00:1::1/64"),
+		lab.Impair{Delay: 300 * time.Millisecond}, lab.Impair{Duplicate: 1})
+	// Neighbours are found first.
+	client.OutputUnprivileged("ping", "-c", "1", "10.1.0.1")
+	client.OutputUnprivileged("ping", "-c", "1", "fd00:1::1")
+	compareAll(t, client, true, []string{"-c 3 -i 0.2 10.1.0.1", "-c 3 -i 0.2 -O fd00:1::1", "-c 1 -W 0.1 10.1.0.1", "-c 2 -i 0.02 -W 0.1 -O fd00:1::1",
+		"-c 2 -w 3 10.1.0.1", "-w 1 -i 0.45 -q 10.1.0.1", "-c 4 -A 10.1.0.1", "-c 3 -l 3 fd00:1::1"})
 }
