@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"os"
@@ -36,13 +37,40 @@ func (c *card) generic(_ context.Context, cmd uint8, body []byte, fn func([]byte
 	if err := c.refused[cmd]; err != nil {
 		return err
 	}
-	if cmd == msgModuleEEPROMGet {
+	switch cmd {
+	case msgModuleEEPROMGet:
 		return c.readEEPROM(body, fn)
+	case msgStringSetGet:
+		return fn(stringsOf(body))
 	}
 	if b, ok := c.answers[cmd]; ok {
 		return fn(b)
 	}
 	return syscall.EOPNOTSUPP
+}
+
+// stringsOf answers with the set that is asked for, if it is in kernelSets.
+func stringsOf(body []byte) []byte {
+	for id, names := range kernelSets {
+		want := nl.AppendNested(nil, 2, func(b []byte) []byte {
+			return nl.AppendNested(b, 1, func(b []byte) []byte { return nl.AppendU32(b, 1, id) })
+		})
+		if bytes.HasSuffix(body, want) {
+			return stringSet(id, names...)
+		}
+	}
+	return nil
+}
+
+// kernelSets are those that only a kernel knows; of Linux 6.18.
+var kernelSets = map[uint32][]string{
+	setPrivFlags: {"s0ix-enabled", "legacy-rx"},
+	setFeatures:  {"tx-scatter-gather", "tx-checksum-ipv4", "", "rx-gro"},
+	setStandard:  {"eth-phy", "eth-mac", "eth-ctrl", "rmon", "phydev"},
+	17:           {"SymbolErrorDuringCarrier"},
+	18: {"FramesTransmittedOK", "SingleCollisionFrames", "MultipleCollisionFrames", "FramesReceivedOK", "FrameCheckSequenceErrors", "AlignmentErrors",
+		"OctetsTransmittedOK", "FramesWithDeferredXmissions", "LateCollisions"},
+	20: {"etherStatsUndersizePkts", "etherStatsOversizePkts"},
 }
 
 func (c *card) readEEPROM(body []byte, fn func([]byte) error) error {
@@ -245,6 +273,11 @@ func cards(form bitForm) map[string]*card {
 		return nl.AppendU32(form(b, 4, 16, []int{0, 1, 12}, nil), 5, 0)
 	})
 	set(gigabit, msgPrivFlagsGet, func(b []byte) []byte { return form(b, 2, 2, []int{1}, []int{0, 1}) })
+	set(gigabit, msgFeaturesGet, func(b []byte) []byte {
+		b = compact(b, 2, 4, []int{0, 1}, nil)
+		b = compact(b, 3, 4, []int{0, 3}, nil)
+		return compact(compact(b, 4, 4, []int{1, 3}, nil), 5, 4, []int{3}, nil)
+	})
 	set(gigabit, msgStatsGet, func(b []byte) []byte {
 		b = statGroup(b, 0, 17, 0)
 		b = statGroup(b, 1, 18, 0, 4, 8)

@@ -35,8 +35,10 @@ type Module struct {
 	Lanes       []ModuleLane `json:"lanes,omitzero"` // nil: not measured
 	// ExternallyCalibrated: what is measured is raw and cannot be read without
 	// the module's own constants, so nothing measured is given.
-	ExternallyCalibrated bool          `json:"externally_calibrated,omitzero"`
-	Limits               *ModuleLimits `json:"limits,omitzero"`
+	ExternallyCalibrated bool `json:"externally_calibrated,omitzero"`
+	// RxOMA: the received powers are modulation amplitudes, not averages (CMIS).
+	RxOMA  bool          `json:"rx_oma,omitzero"`
+	Limits *ModuleLimits `json:"limits,omitzero"`
 
 	Pages []ModulePage `json:"pages,omitzero"` // as it was read
 }
@@ -395,6 +397,7 @@ func (m *Module) decodeCMIS(low []byte, p modulePages) {
 	m.Temperature, m.Voltage = &t, &v
 	if one := p.half(i2cMain, 1, 128); one != nil && optical {
 		m.Wavelength, m.Tolerance = be16(one, 10)/20, be16(one, 12)/200
+		m.RxOMA = one[23]&0x10 == 0
 		smf := []float64{100, 1000, 0, 0}[one[4]>>6] // the other units are reserved
 		m.length("smf", one[4]&0x3f, smf)
 		m.length("om5", one[5], 2)
