@@ -33,11 +33,13 @@ type part struct {
 var rooms = map[string][]part{
 	"ping":    {{"ping", comparePing}},
 	"netlink": {{"sockets", compareSockets}},
+	"trace":   {{"watch", compareTraceWatch}},
 }
 
 func main() {
 	registerPing()
 	registerSockets()
+	registerTraceWatch()
 	code, err := lab.Isolated(func() int {
 		parts := chosen(os.Args[1:])
 		if len(parts) == 0 {
