@@ -31,7 +31,7 @@ func (o *options) interfaces(ctx context.Context) error {
 	out.WriteString("Kernel Interface table\n")
 	if !o.extend {
 		// A wider first column than that of ifconfig -s, over the same lines.
-		out.WriteString(strings.Replace(ifaces.ShortHeading, "Iface", "Iface" + strings.Repeat(" ", 7), 1))
+		out.WriteString(strings.Replace(ifaces.ShortHeading, "Iface", "Iface"+strings.Repeat(" ", 7), 1))
 	}
 	for _, i := range list {
 		if o.extend {
