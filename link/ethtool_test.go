@@ -152,7 +152,7 @@ func TestRandomLinkModes(t *testing.T) {
 		if kinds != len(mask) {
 			t.Fatalf("%d words of %d have a kind", kinds, len(mask))
 		}
-		deriveMII(m, LinkState{Detected: true})
+		DeriveMII(m, LinkState{Detected: true})
 	}
 }
 
@@ -336,7 +336,7 @@ func FuzzEthtool(f *testing.F) {
 			t.Fatal(err)
 		}
 		if r.Modes != nil {
-			deriveMII(*r.Modes, LinkState{})
+			DeriveMII(*r.Modes, LinkState{})
 		}
 		if _, err := json.Marshal(r); err != nil {
 			t.Fatal(err)

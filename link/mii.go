@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,8 @@ type MII struct {
 	// (see LinkModes): there is no product then, and no partner unless the driver
 	// tells of it.
 	Derived bool `json:"derived"`
+	// Why it was derived: no registers, or no permission to read them.
+	Why string `json:"why,omitzero"`
 	// Virtual says that the port is made of software: see Device.Virtual.
 	Virtual bool `json:"virtual"`
 
@@ -81,21 +84,21 @@ const (
 )
 
 // MII reads the registers of the PHY (SIOCGMIIREG, which needs CAP_NET_ADMIN). Where
-// the driver has none it is derived from link modes and says so.
+// that cannot be done it is derived from link modes, and says so and why.
 func (d *Device) MII(ctx context.Context) (MII, error) {
 	m, err := d.miiRegisters(ctx)
-	if errors.Is(err, errors.ErrUnsupported) {
-		var modes LinkModes
-		if modes, err = d.LinkModes(ctx); err == nil {
-			state, stateErr := d.LinkState(ctx)
-			if stateErr != nil && !errors.Is(stateErr, errors.ErrUnsupported) {
-				return MII{}, stateErr
-			}
-			m = deriveMII(modes, state)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, os.ErrPermission) {
+		why := needAdmin(err).Error()
+		modes, modesErr := d.LinkModes(ctx)
+		if modesErr != nil {
+			return MII{}, d.failed("mii", errors.Join(needAdmin(err), unwrapOp(modesErr)))
 		}
+		state, _ := d.LinkState(ctx) // without, there is no link
+		m, err = DeriveMII(modes, state), nil
+		m.Why = why
 	}
 	m.Virtual = d.virtual
-	return m, d.failed("mii", needAdmin(unwrapOp(err)))
+	return m, d.failed("mii", err)
 }
 
 // unwrapOp returns the cause of a section's error.
@@ -135,7 +138,7 @@ func (d *Device) miiRegisters(ctx context.Context) (MII, error) {
 	if err := read(regStatus); err != nil {
 		return MII{}, err
 	}
-	m := decodeMII(regs)
+	m := DecodeMII(regs)
 	m.PHY, m.LinkLost = uint8(phy), m.Link && first&4 == 0
 	return m, nil
 }
@@ -160,8 +163,10 @@ var abilities = []ability{
 	{"10baseT-HD", 10, DuplexHalf, 0x0020, 0x0800, 0},
 }
 
-// decodeMII reads the registers 0 to 15.
-func decodeMII(regs []uint16) MII {
+// DecodeMII reads the registers 0 to 15 of a PHY; those that are missing are zero.
+func DecodeMII(registers []uint16) MII {
+	regs := make([]uint16, miiRegisters)
+	copy(regs, registers)
 	control, status := regs[regControl], regs[regStatus]
 	id := uint32(regs[regID1])<<16 | uint32(regs[regID2])
 	m := MII{
@@ -170,7 +175,7 @@ func decodeMII(regs []uint16) MII {
 		Autoneg: control&bitAutoneg != 0, AutonegRestart: control&0x0200 != 0, Reset: control&0x8000 != 0, Loopback: control&0x4000 != 0,
 		PowerDown: control&0x0800 != 0, Isolate: control&0x0400 != 0, CollisionTest: control&0x0080 != 0,
 		PartnerAutoneg: regs[regPartner]&bitAckPartner != 0, ClockFault: regs[regStatus1G]&0x8000 != 0,
-		Registers: slices.Clone(regs),
+		Registers: regs,
 	}
 	if control == 0xffff {
 		return m
@@ -238,8 +243,8 @@ func (m *MII) negotiate() {
 // phyProducts are the PHYs of the documents; there are too many to keep a list.
 var phyProducts = map[uint32]string{0x02a80150: "Intel 82555"}
 
-// deriveMII makes the same from what a driver tells over netlink.
-func deriveMII(modes LinkModes, state LinkState) MII {
+// DeriveMII makes the same from what a driver tells over netlink.
+func DeriveMII(modes LinkModes, state LinkState) MII {
 	m := MII{
 		Derived: true, Link: state.Detected, Autoneg: modes.Autoneg, Speed: modes.Speed, Duplex: modes.Duplex,
 		Capabilities: miiWords(modes.Supported, false), Advertised: miiWords(modes.Advertised, true), Partner: miiWords(modes.Partner, true),
@@ -303,9 +308,6 @@ func (m MII) Summary() string {
 	link := "no link"
 	if m.Link {
 		link = "link ok"
-	}
-	if m.Jabber {
-		link = "jabber, " + link
 	}
 	how := ""
 	switch {
