@@ -48,17 +48,16 @@ func percent(share float64) string {
 }
 
 func milliseconds(d time.Duration) string {
+	if d >= time.Second {
+		return fmt.Sprintf("%.3g s", d.Seconds())
+	}
 	return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
 }
 
 func (v *Verdict) sayLoss() []string {
 	switch v.Loss {
 	case LossNone:
-		all := fmt.Sprintf("all %d probes", v.sent)
-		if v.sent == 1 {
-			all = "the one probe sent"
-		}
-		return []string{fmt.Sprintf("No loss: %s answered %s, so with 95 %% confidence less than %s is lost.", v.hop(v.End), all, percent(v.High))}
+		return []string{v.sayNone()}
 	case LossReal:
 		return v.sayReal()
 	case LossUnclear:
@@ -70,6 +69,17 @@ func (v *Verdict) sayLoss() []string {
 		s = fmt.Sprintf("No loss up to %s. The last hop that answers does so with ICMP errors, whose rate it seems to limit: what is missing there tells nothing.", v.hop(v.End))
 	}
 	return []string{s + " Ask less often" + v.otherProbes()}
+}
+
+func (v *Verdict) sayNone() string {
+	all := fmt.Sprintf("all %d probes", v.sent)
+	if v.sent == 1 {
+		all = "the one probe sent"
+	}
+	if v.High > 0.1 {
+		return fmt.Sprintf("No loss seen: %s answered %s, but with so few, loss of up to %s may go unseen.", v.hop(v.End), all, percent(v.High))
+	}
+	return fmt.Sprintf("No loss: %s answered %s, so with 95 %% confidence less than %s is lost.", v.hop(v.End), all, percent(v.High))
 }
 
 func (v *Verdict) otherProbes() string {

@@ -25,7 +25,7 @@ func TestSentences(t *testing.T) {
 			"No loss: the target (2001:db8::ffff) answered all 100 probes, so with 95 % confidence less than 3.0 % is lost."}},
 		{"limits", 5, 100, limited, []string{
 			"No loss: the target (2001:db8::ffff) answered all 100 probes, so with 95 % confidence less than 3.0 % is lost.",
-			"Hops 1 to 4 limit the rate of their ICMP messages to one in 1000 ms. What is missing there is no loss: packets pass."}},
+			"Hops 1 to 4 limit the rate of their ICMP messages to one in 1 s. What is missing there is no loss: packets pass."}},
 		{"slow", 5, 100, func(m *model) { m.hops[2].rtt = 250 * ms; m.hops[1].own = 1 }, []string{
 			"No loss: the target (2001:db8::ffff) answered all 100 probes, so with 95 % confidence less than 3.0 % is lost.",
 			"Hop 2 never answers, but later hops do: packets pass.",
@@ -41,6 +41,8 @@ func TestSentences(t *testing.T) {
 		{"a distance", 4, 50, func(m *model) { m.hops[2].rtt, m.hops[3].rtt = 80*ms, 81*ms }, []string{
 			"No loss: the target (2001:db8::ffff) answered all 50 probes, so with 95 % confidence less than 5.8 % is lost.",
 			"Of the 81 ms to the end, 78 ms are spent between hop 2 (2001:db8::2) and hop 3 (2001:db8::3), always: a long way, or a queue that is never empty."}},
+		{"few probes", 3, 3, func(*model) {}, []string{
+			"No loss seen: the target (2001:db8::ffff) answered all 3 probes, but with so few, loss of up to 63 % may go unseen."}},
 		{"nothing", 3, 5, func(m *model) { m.hops[0].link = 1 }, []string{"Nothing answered."}},
 	} {
 		m := clean(7, tt.hops)

@@ -60,7 +60,8 @@ func (u UDP) Watch(ctx context.Context, dst netip.Addr, o *WatchOptions) iter.Se
 
 // Watch traces again and again, as [UDP.Watch] does. Of a SYN that was
 // answered only after the kernel had repeated it, Retransmits tells; the
-// first one was lost.
+// first one was lost. The kernel does not tell when the target's own answer
+// arrived: a slow reader lengthens its times.
 func (t TCP) Watch(ctx context.Context, dst netip.Addr, o *WatchOptions) iter.Seq2[Probe, error] {
 	return watchSeq(ctx, MethodTCP, dst, t.Options, o)
 }

@@ -49,5 +49,5 @@ func ExampleReport_Verdict() {
 	// Output:
 	// 0.75
 	// No loss: the target (192.0.2.80) answered all 100 probes, so with 95 % confidence less than 3.0 % is lost.
-	// Hop 1 limits the rate of its ICMP messages to one in 1000 ms. What is missing there is no loss: packets pass.
+	// Hop 1 limits the rate of its ICMP messages to one in 1 s. What is missing there is no loss: packets pass.
 }

@@ -48,8 +48,7 @@ func (w *session) live(ctx context.Context, t *cli.Tool) int {
 		defer w.names.Close()
 	}
 	if w.err != nil {
-		t.Error(w.err)
-		return cli.No
+		return w.failed(t)
 	}
 	r := w.result()
 	if len(r.Hops()) > 0 {

@@ -93,7 +93,7 @@ func TestNumbers(t *testing.T) {
 		7: "    192.0.2.2",
 		8: " 3. (waiting for reply)               100.0     4    0.0   0.0   0.0   0.0   0.0",
 	})
-	if !strings.HasPrefix(read()[21], "No loss: hop 2 (198.51.100.2) answered all 4 probes") {
+	if !strings.HasPrefix(read()[21], "No loss seen: hop 2 (198.51.100.2) answered all 4 probes") {
 		t.Errorf("the verdict is %q", read()[21])
 	}
 }

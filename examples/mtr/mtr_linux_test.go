@@ -210,7 +210,7 @@ func TestFailures(t *testing.T) {
 		{"-rnu 10.4.0.1", "mtr: connect: permission denied\n", 1},
 		{"-6 10.3.0.5", "mtr: 10.3.0.5 has no IPv6 address\n", 2},
 		{"nosuch.", "mtr: cannot resolve nosuch.: ", 2},
-		{"-n -c 1 web1", "mtr: standard output is no terminal: making a report\n\nNo loss: ", 0},
+		{"-n -c 1 web1", "mtr: standard output is no terminal: making a report\n\nNo loss seen: ", 0},
 	} {
 		_, stderr, code, err := client.RunChild("mtr", false, strings.Fields(tt.line)...)
 		if err != nil || code != tt.code || !strings.HasPrefix(string(stderr), tt.stderr) {
@@ -219,7 +219,8 @@ func TestFailures(t *testing.T) {
 	}
 	client.Sysctl("net/ipv4/ping_group_range", "1 0")
 	_, stderr, code, err := client.RunChild("mtr", false, "-rn", "10.3.0.5")
-	if err != nil || code != 1 || !strings.Contains(string(stderr), "ping_group_range") || !strings.Contains(string(stderr), "hint: run it as root") {
+	if err != nil || code != 1 || !strings.Contains(string(stderr), "ping_group_range") || !strings.Contains(string(stderr), "hint: run it as root") ||
+		!strings.Contains(string(stderr), "hint: -u and -T need no permission") {
 		t.Errorf("%v, exit code %d: %s", err, code, stderr)
 	}
 }

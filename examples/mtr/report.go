@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/internal/operr"
 	"github.com/netsonde/netsonde/trace"
 )
 
@@ -24,8 +25,7 @@ func (w *session) batch(ctx context.Context, t *cli.Tool) int {
 	}
 	w.watch(ctx, each)
 	if w.err != nil {
-		t.Error(w.err)
-		return cli.No
+		return w.failed(t)
 	}
 	w.waitForNames()
 	r := w.result()
@@ -42,6 +42,15 @@ func (w *session) batch(ctx context.Context, t *cli.Tool) int {
 		w.printVerdict(t.Stderr, r)
 	}
 	return cli.Yes
+}
+
+// failed says why nothing could be sent, and what could.
+func (w *session) failed(t *cli.Tool) int {
+	t.Error(w.err)
+	if operr.NeedOf(w.err) != "" && !*w.udp && !*w.tcp {
+		t.Hint("-u and -T need no permission")
+	}
+	return cli.No
 }
 
 // The report's names begin at column 8 and end at column 33, or as far right
