@@ -58,10 +58,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if code, done := o.Parse(args); done {
 		return code
 	}
-	for _, set := range []string{"reset", "restart", "advertise", "force"} {
-		if f.Changed(set) {
-			return o.Usage("this program only shows; to set: /sbin/ethtool -s IF, or /sbin/ethtool -r IF to negotiate anew")
-		}
+	if slices.ContainsFunc([]string{"reset", "restart", "advertise", "force"}, f.Changed) {
+		return o.Usage("this program only shows; to set: /sbin/ethtool -s IF, or /sbin/ethtool -r IF to negotiate anew")
 	}
 	names := f.Args()
 	if len(names) == 0 {

@@ -36,7 +36,7 @@ func TestAgainstMiiTool(t *testing.T) {
 	for _, c := range cases {
 		first, want, _ := strings.Cut(c, "\n")
 		var regs []uint16
-		for _, f := range strings.Fields(first) {
+		for f := range strings.FieldsSeq(first) {
 			v, err := strconv.ParseUint(f, 16, 16)
 			if err != nil {
 				t.Fatal(err)
