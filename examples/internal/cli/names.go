@@ -40,6 +40,13 @@ func NewNames(ctx context.Context) *Names {
 	return newNames(ctx, Resolver().LookupAddr)
 }
 
+// NewLookups returns a Names that finds something else of addresses, in the
+// same way. The function is given the address as text; of what it returns the
+// first string counts.
+func NewLookups(ctx context.Context, lookup func(ctx context.Context, addr string) ([]string, error)) *Names {
+	return newNames(ctx, lookup)
+}
+
 // Resolver returns a resolver that gives up when its context ends. That of
 // package net goes on waiting for a server until its own time is over.
 func Resolver() *net.Resolver {

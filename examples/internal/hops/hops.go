@@ -54,7 +54,11 @@ func Lookup(ctx context.Context, host string, family int) (netip.Addr, error) {
 type Printer struct {
 	Out   io.Writer
 	Names *cli.Names // nil: addresses only
+	AS    *cli.Names // autonomous systems, see [NewAS]; nil: none
 	MPLS  bool       // show labels
+	Back  bool       // show how far answers came, where that is not as far as the hop
+	// Narrow is the path MTU that begins at a TTL, and is shown there.
+	Narrow map[int]int
 	// Mark is printed behind the address of a reply, if it says something.
 	Mark func(trace.Reply) string
 	// Plain is tcptraceroute's layout: an address without a name stands once,
@@ -68,18 +72,22 @@ const patience = 500 * time.Millisecond
 
 // Print prints hops until the last one. A probe that this host did not let out
 // is an error; the trace is then over.
-func (p *Printer) Print(hops iter.Seq2[trace.Hop, error]) error {
+func (p *Printer) Print(hops iter.Seq2[trace.Hop, error]) error { return p.each(hops, p.Line) }
+
+func (p *Printer) each(hops iter.Seq2[trace.Hop, error], line func(trace.Hop) string) error {
 	lines := make(chan trace.Hop, 256) // as many as there are TTLs
 	var printer sync.WaitGroup
 	printer.Go(func() {
 		left := patience
 		for h := range lines {
-			if p.Names != nil {
-				start := time.Now()
-				p.Names.Wait(left)
-				left = max(0, left-time.Since(start))
+			for _, n := range []*cli.Names{p.Names, p.AS} {
+				if n != nil {
+					start := time.Now()
+					n.Wait(left)
+					left = max(0, left-time.Since(start))
+				}
 			}
-			io.WriteString(p.Out, p.Line(h)+"\n")
+			io.WriteString(p.Out, line(h)+"\n")
 		}
 	})
 	err := p.hand(hops, lines)
@@ -94,9 +102,11 @@ func (p *Printer) hand(hops iter.Seq2[trace.Hop, error], lines chan<- trace.Hop)
 		if err != nil {
 			return err
 		}
-		if p.Names != nil {
-			for _, a := range h.Addrs() {
-				p.Names.Host(a)
+		for _, n := range []*cli.Names{p.Names, p.AS} {
+			if n != nil {
+				for _, a := range h.Addrs() {
+					n.Host(a)
+				}
 			}
 		}
 		why := notSent(h)
@@ -124,10 +134,12 @@ func notSent(h trace.Hop) string {
 func (p *Printer) Line(h trace.Hop) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%2d ", h.TTL)
-	who := ""
+	who, back := "", h.TTL
+	narrow := p.Narrow[h.TTL]
 	for i, r := range h.Replies {
 		if r.Outcome == trace.OutcomeSilent || r.Outcome == trace.OutcomeNotSent {
 			b.WriteString(" *")
+			narrow = show(&b, narrow)
 			continue
 		}
 		gap := "  "
@@ -138,7 +150,12 @@ func (p *Printer) Line(h trace.Hop) string {
 				gap = " "
 			}
 		}
+		if n := wayBack(r.ReplyTTL); p.Back && n != 0 && n != back {
+			back = n
+			fmt.Fprintf(&b, " '-%d'", n)
+		}
 		fmt.Fprintf(&b, "%s%.3f ms", gap, float64(r.RTT)/float64(time.Millisecond))
+		narrow = show(&b, narrow)
 		if r.ICMP != nil {
 			if s := r.ICMP.Symbol(); s != "" {
 				b.WriteString(" " + s)
@@ -146,6 +163,28 @@ func (p *Printer) Line(h trace.Hop) string {
 		}
 	}
 	return b.String()
+}
+
+// show prints a path MTU once.
+func show(b *strings.Builder, mtu int) int {
+	if mtu != 0 {
+		fmt.Fprintf(b, " F=%d", mtu)
+	}
+	return 0
+}
+
+// wayBack returns how many hops an answer took, which left with one of the
+// usual TTLs; 0 where that is not known.
+func wayBack(ttl int) int {
+	switch {
+	case ttl == 0:
+		return 0
+	case ttl <= 64:
+		return 65 - ttl
+	case ttl <= 128:
+		return 129 - ttl
+	}
+	return 256 - ttl
 }
 
 func (p *Printer) who(r trace.Reply) string {
@@ -156,6 +195,13 @@ func (p *Printer) who(r trace.Reply) string {
 		} else if !p.Plain {
 			w += " (" + w + ")"
 		}
+	}
+	if p.AS != nil {
+		as := p.AS.Host(r.From)
+		if as == "" {
+			as = "*"
+		}
+		w += " [" + cli.Escape(as) + "]"
 	}
 	if p.Mark != nil {
 		if m := p.Mark(r); m != "" {
