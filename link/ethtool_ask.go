@@ -81,7 +81,16 @@ func (d *Device) ask(ctx context.Context, cmd uint8, body []byte, fn func(attrs 
 	if body == nil {
 		body = d.header(nil, 1, flagCompact)
 	}
-	return d.kernel.generic(ctx, cmd, body, fn)
+	// An error of fn is about what was said: the socket is as good as before.
+	var said error
+	err := d.kernel.generic(ctx, cmd, body, func(b []byte) error {
+		said = fn(b)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return said
 }
 
 // failed wraps the error of a section.

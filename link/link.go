@@ -8,6 +8,12 @@
 // linux/if_link.h, linux/if_addr.h); attributes that the library has no field for
 // are kept as [Attribute], so that a newer kernel loses nothing.
 //
+// What a driver tells (ethtool(8), mii-tool(8)) is asked with [Ethtool], or through a
+// [Device] question by question: speed and link modes, wake-on-LAN, offloads,
+// counters, modules, MII registers. All of it is open to everybody but [Device.WakeOnLAN],
+// [Device.Module] and the registers of [Device.MII]. [Findings] compares two samples of an
+// interface and says what is wrong with its cable, its partner or its module.
+//
 // Talking to the kernel needs Linux; the types, [Recorded] and the text forms
 // work everywhere.
 package link
