@@ -25,6 +25,7 @@ type network interface {
 	Dropped(v6 bool) uint32
 	IDs(v6 bool) []uint16
 	Exclusive() bool
+	Stamped() bool
 	Grow(v6 bool, n int) error
 	Wake()
 	Has(v6 bool) error
@@ -50,6 +51,7 @@ type Engine struct {
 	token   chan struct{} // whoever took it from the channel reads the sockets
 	closing chan struct{}
 	handle  func(*icmpsock.Message)
+	stamped bool         // the kernel tells when packets come
 	senders sync.RWMutex // held for reading while packets are sent with mu unlocked
 
 	mu       sync.Mutex
@@ -96,7 +98,7 @@ func newEngine(opt Options, payload []byte, conn network, method Method, why str
 	var seed [32]byte
 	crand.Read(seed[:])
 	e.rng = rand.NewChaCha8(seed)
-	e.handle = e.message
+	e.handle, e.stamped = e.message, conn.Stamped()
 	e.token <- struct{}{}
 	return e
 }

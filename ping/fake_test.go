@@ -24,6 +24,7 @@ type wireTime struct {
 	failure error
 	dropped uint32
 	ids     [2][]uint16
+	plain   bool          // no stamps from the kernel
 	idLimit int           // identifiers that can be had; 0 is no limit
 	preempt time.Duration // passes between the looking at the clock and the reading
 }
@@ -129,6 +130,7 @@ func (w *wireTime) IDs(v6 bool) []uint16 {
 }
 
 func (w *wireTime) Exclusive() bool { return true }
+func (w *wireTime) Stamped() bool   { return !w.plain }
 
 func (w *wireTime) Grow(v6 bool, n int) error {
 	for len(w.IDs(v6)) < n {

@@ -26,7 +26,7 @@ func (r *run) double() bool {
 	if runtime.GOMAXPROCS(0) < 2 || r.e.method == MethodICMPRaw {
 		return false // a raw socket has all identifiers
 	}
-	p := &pair{box: outbox{sender: 1, free: true, unstamped: r.box.unstamped}, work: make(chan half), done: make(chan half)}
+	p := &pair{box: outbox{sender: 1, free: true, unstamped: r.box.unstamped}, work: make(chan half, 1), done: make(chan half, 1)}
 	r.box.free = true
 	r.pair = p
 	r.guard.Go(func() {
@@ -52,11 +52,16 @@ func (r *run) both(v6 bool) bool {
 }
 
 // putBoth sends probes of one family with both goroutines and reports false
-// when the run is over.
+// when the run is over. What the second has not begun with when the first is
+// done, because the processors are busy, the first does too.
 func (r *run) putBoth(v6 bool, ps []probe) bool {
 	mid := len(ps) / 2
-	r.pair.work <- half{v6: v6, ps: ps[mid:]}
+	h := half{v6: v6, ps: ps[mid:]}
+	r.pair.work <- h
 	n, err := r.send(v6, ps[:mid], &r.box)
-	h := <-r.pair.done
+	select {
+	case h = <-r.pair.work:
+	case h = <-r.pair.done:
+	}
 	return r.putAll(v6, ps[:mid], n, err) && r.putAll(v6, h.ps, h.n, h.err)
 }

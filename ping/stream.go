@@ -23,8 +23,8 @@ type StreamOptions struct {
 }
 
 // Stream pings the hosts again and again. The probes of one round are spread
-// evenly over the interval, in steps of 4 ms where there are more than 1000 a
-// second; Result.Seq counts from 1 for each host. Every probe yields its outcome
+// evenly over the interval, in steps of up to 10 ms where there are more than 1000
+// a second; Result.Seq counts from 1 for each host. Every probe yields its outcome
 // once, at its deadline if nothing comes; late and repeated answers follow as
 // [OutcomeLate] and [OutcomeDuplicate].
 //
@@ -81,13 +81,15 @@ const (
 	// tick is the finest spacing of probes: what is due within it goes out
 	// together.
 	tick = time.Millisecond
-	// slowTick is the spacing where there are more probes than ticks. Waking up
-	// costs more than a probe; 4,000 a second go out 16 at a time.
-	slowTick = 4 * time.Millisecond
+	// slowTick is the longest step where there are more probes than ticks: one in
+	// which stepProbes are due, since waking up costs more than a probe, and
+	// the smallest usual receive buffer has room for all their replies.
+	slowTick   = 10 * time.Millisecond
+	stepProbes = 48
 )
 
 func (s *stream) loop() {
-	s.lazy = s.opt.Interval > 0 && !s.opt.Adaptive && s.opt.Interval < time.Duration(len(s.hosts))*tick
+	s.lazy = s.e.stamped && s.opt.Interval > 0 && !s.opt.Adaptive && s.opt.Interval < time.Duration(len(s.hosts))*tick
 	s.start = s.e.clock().mono
 	if s.opt.Interval > 0 {
 		s.start -= int64(s.opt.Preload-1) * int64(s.opt.Interval)
@@ -127,7 +129,7 @@ func (s *stream) due(now int64) (n int, wait time.Duration) {
 	}
 	gap, finest := float64(s.opt.Interval)/float64(len(s.hosts)), tick
 	if s.lazy {
-		finest = slowTick
+		finest = min(slowTick, time.Duration(stepProbes*gap))
 	}
 	behind := float64(now-s.start) - float64(s.sent)*gap
 	if behind > max(float64(s.opt.Interval)*float64(s.opt.Preload), float64(slowTick)) {

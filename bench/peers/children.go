@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	probing "github.com/prometheus-community/pro-bing"
+	"golang.org/x/sys/unix"
 
 	"github.com/netsonde/netsonde/internal/lab"
 	"github.com/netsonde/netsonde/ping"
@@ -38,6 +40,7 @@ type swept struct {
 	Hosts, Received int
 	Elapsed         time.Duration
 	Pause           time.Duration // longest time between results
+	OwnPause        time.Duration // the same without the time that the thread waited for a processor
 	Mallocs         uint64
 }
 
@@ -54,8 +57,9 @@ func registerPing() {
 	register("pro-bing-periodic", func(args []string) (any, error) {
 		return proBingPeriodic(number(args[0]), number(args[1]), args[2] == "rtts"), nil
 	})
+	register("ours-rounds", func(args []string) (any, error) { return oursRounds(number(args[0]), number(args[1])) })
 	register("ours-sweep", func(args []string) (any, error) {
-		return oursSweep(netip.MustParsePrefix(args[0]), args[1] == "stamps")
+		return oursSweep(netip.MustParsePrefix(args[0]), args[1] == "both", args[2] == "witness")
 	})
 	register("ours-cancel", func(args []string) (any, error) { return oursCancel(number(args[0])) })
 }
@@ -149,17 +153,46 @@ func proBingPeriodic(hosts, rounds int, rtts bool) (p periodic) {
 	return p
 }
 
-func oursSweep(prefix netip.Prefix, stamps bool) (s swept, err error) {
+// oursRounds pings all hosts at once, once a second, with stamps of both directions.
+func oursRounds(hosts, rounds int) (p periodic, err error) {
+	e, err := ping.Open(nil)
+	if err != nil {
+		return p, err
+	}
+	defer e.Close()
+	all := targets(hosts)
+	for range rounds {
+		next := time.Now().Add(time.Second)
+		for r, err := range e.Sweep(context.Background(), slices.Values(all), &ping.SweepOptions{Rate: -1, Times: true}) {
+			if err != nil {
+				return p, err
+			}
+			if p.Sent++; r.Outcome == ping.OutcomeReply {
+				p.Received++
+			}
+		}
+		time.Sleep(time.Until(next))
+	}
+	return p, nil
+}
+
+func oursSweep(prefix netip.Prefix, both, watched bool) (s swept, err error) {
 	start := time.Now()
-	e, err := ping.Open(&ping.Options{NoTimestamps: !stamps})
+	e, err := ping.Open(nil)
 	if err != nil {
 		return s, err
 	}
 	defer e.Close()
+	queued := func() time.Duration { return 0 }
+	if watched {
+		var done func()
+		queued, done = runQueue()
+		defer done()
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	last := time.Now()
-	for r, err := range e.Sweep(context.Background(), ping.Hosts(prefix), &ping.SweepOptions{Rate: -1}) {
+	last, waited := time.Now(), queued()
+	for r, err := range e.Sweep(context.Background(), ping.Hosts(prefix), &ping.SweepOptions{Rate: -1, Times: both}) {
 		if err != nil {
 			return s, err
 		}
@@ -167,14 +200,40 @@ func oursSweep(prefix netip.Prefix, stamps bool) (s swept, err error) {
 			s.Received++
 		}
 		if s.Hosts%64 == 0 {
-			now := time.Now()
-			s.Pause, last = max(s.Pause, now.Sub(last)), now
+			now, q := time.Now(), queued()
+			s.Pause, s.OwnPause = max(s.Pause, now.Sub(last)), max(s.OwnPause, now.Sub(last)-(q-waited))
+			last, waited = now, q
 		}
 	}
 	s.Elapsed = time.Since(start)
 	runtime.ReadMemStats(&after)
 	s.Mallocs = after.Mallocs - before.Mallocs
 	return s, nil
+}
+
+// runQueue locks the calling goroutine to its thread and returns a function
+// that tells how long that has waited for a processor, ready to run.
+func runQueue() (waited func() time.Duration, done func()) {
+	runtime.LockOSThread()
+	f, err := os.Open("/proc/thread-self/schedstat") // time running, time waiting, slices
+	var buf [128]byte
+	return func() time.Duration {
+			n, _ := unix.Pread(int(f.Fd()), buf[:], 0)
+			_, rest, _ := bytes.Cut(buf[:n], []byte(" "))
+			ns := int64(0)
+			for _, c := range rest {
+				if c < '0' || c > '9' {
+					break
+				}
+				ns = ns*10 + int64(c-'0')
+			}
+			return time.Duration(ns)
+		}, func() {
+			if err == nil {
+				f.Close()
+			}
+			runtime.UnlockOSThread()
+		}
 }
 
 func oursCancel(cycles int) (c cancelled, err error) {
