@@ -24,6 +24,7 @@ type icmpWire struct {
 	ctx    context.Context
 	unhook func() bool
 	key    []byte // in every request, and its echo
+	shift  uint16 // of the checksum, which tells flows apart
 	base   uint16 // sequence number of probe 0
 	sent   map[int]time.Time
 	packet [1]icmpsock.Packet
@@ -80,7 +81,8 @@ func (w *icmpWire) send(id, ttl int) error {
 	*p = icmpsock.Packet{Dst: w.dst.Addr(), Seq: w.base + uint16(id), Key: uint32(id), TTL: ttl}
 	// The complement of the number keeps the checksum, by which some routers
 	// choose among paths, the same.
-	binary.BigEndian.PutUint16(p.Head[:], ^p.Seq)
+	sum := uint32(^p.Seq) + uint32(w.shift)
+	binary.BigEndian.PutUint16(p.Head[:], uint16(sum+sum>>16))
 	w.sent[id] = time.Now()
 	_, err := w.conn.Send(w.v6, w.packet[:])
 	if err != nil {

@@ -52,8 +52,11 @@ func describe(m Method, dst netip.Addr, o Options) *network {
 		opts:    sock.Options{Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS},
 		flights: map[int]*flight{}, byID: map[int]*flight{}, size: o.Size, tos: o.TOS, whole: o.DontFragment,
 	}
-	if m == MethodTCP {
+	switch m {
+	case MethodTCP:
 		n.typ = unix.SOCK_STREAM
+	case MethodUDP:
+		n.opts.Port = o.SourcePort
 	}
 	return n
 }

@@ -116,6 +116,8 @@ func (o Options) withDefaults(m Method) (Options, error) {
 		return o, fmt.Errorf("%d hops ahead are less than none", o.Ahead)
 	case o.Size < 0 || o.Size > 65535:
 		return o, fmt.Errorf("size %d is not between 0 and 65535", o.Size)
+	case o.SourcePort != 0 && m != MethodUDP:
+		return o, fmt.Errorf("source port %d: only UDP has one", o.SourcePort)
 	case o.Timeout < 0:
 		return o, fmt.Errorf("timeout %v is negative", o.Timeout)
 	}

@@ -17,9 +17,15 @@ type tcpWire struct{ *network }
 const look = 1200 * time.Millisecond
 
 func (w *tcpWire) send(id, ttl int) error {
-	fd, err := w.open()
+	_, err := w.sendFrom(id, ttl, 0)
+	return err
+}
+
+// sendFrom opens a connection from a port, 0 for any, and returns the port.
+func (w *tcpWire) sendFrom(id, ttl int, port uint16) (uint16, error) {
+	fd, err := w.openPort(port)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	err = w.setTTL(fd, ttl)
 	if err == nil {
@@ -32,9 +38,12 @@ func (w *tcpWire) send(id, ttl int) error {
 	}
 	if err != nil {
 		unix.Close(fd)
-		return err
+		return 0, err
 	}
-	return w.launch(id, fd, sent, unix.EPOLLOUT)
+	if sa, err := unix.Getsockname(fd); err == nil {
+		port = sock.AddrPort(sa).Port()
+	}
+	return port, w.launch(id, fd, sent, unix.EPOLLOUT)
 }
 
 func (n *network) setTTL(fd, ttl int) error {

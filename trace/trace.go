@@ -78,6 +78,10 @@ type Options struct {
 	// Port is the target port, default 33434 for UDP and 80 for TCP. ICMP has
 	// none.
 	Port uint16
+	// SourcePort is the local port of UDP probes, default: the kernel's choice.
+	// With that of a flow in a [Graph], the path of this flow is traced. When
+	// probes need ports of their own (FlowPerProbe) it is that of the first.
+	SourcePort uint16
 	// FirstTTL and MaxTTL bound the TTLs probed, 1 to 255, default 1 and 30.
 	FirstTTL, MaxTTL int
 	// Queries is the number of probes a TTL, 1 to 10, default 1. With one, a

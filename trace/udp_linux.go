@@ -96,7 +96,7 @@ func (w *udpWire) emit(fd, ttl int) (sent time.Time, err error) {
 	return sent, fmt.Errorf("send: %w", err)
 }
 
-func (w *udpWire) split() { w.flow = FlowPerProbe }
+func (w *udpWire) split() { w.flow, w.opts.Port = FlowPerProbe, 0 }
 
 func (w *udpWire) wait(until time.Time) ([]answer, error) {
 	events, err := w.events(until)

@@ -297,6 +297,12 @@ func (p *plan) count() {
 // enqueue asks for a flow at a hop.
 func (p *plan) enqueue(f, i int) {
 	p.hop(i).waiting++
+	if v := p.at(f, i-1); v >= 0 {
+		p.verts[v].w++
+	}
+	if i+1 < len(p.hops) && p.state(f, i+1) >= silent {
+		p.verts[p.flows[f].cells[i+1].vertex].known++
+	}
 	p.cell(f, i).state = queued
 	p.queue = append(p.queue, want{flow: f, hop: i})
 }

@@ -188,37 +188,37 @@ func (p *plan) attempts(h *hop) int {
 	return p.c.Attempts
 }
 
-// pace slows down where nearly all probes are lost though some are answered,
-// unless that turns out not to help: then it is not a limit on answers.
+// pace slows down where nearly all of the last probes were lost though some are
+// answered, as those of a whole branch that never answers are when their time
+// is over together: if it turns out not to help, answers are not limited.
 func (p *plan) pace(pr *probe, ok bool) {
 	h := &p.hops[pr.hop]
 	if !h.answered || h.hopeless || pr.sent.Before(h.since) {
 		return
 	}
-	h.recent = h.recent<<1 | 1
-	if ok {
-		h.recent &^= 1
-	}
 	h.outcomes++
-	losses, gap := bits.OnesCount8(h.recent), h.gap
+	h.recent <<= 1
+	if !ok {
+		h.recent |= 1
+	}
+	losses := bits.OnesCount8(h.recent)
 	switch {
-	case gap == slowest && losses > 1:
-		h.gap, h.hopeless = 0, true
+	case h.gap == slowest && losses > 1:
+		h.hopeless = true
+		h.setGap(0, p.now)
 	case h.outcomes < recent:
-		return
-	case gap == 0 && losses >= most:
-		h.gap = slow
-	case gap == slow && losses > 1:
-		h.gap = slowest
-	case gap == slow:
-		h.gap = 0
-	}
-	if h.gap != gap {
-		h.outcomes, h.recent, h.since = 0, 0, p.now
-	}
-	if gap == 0 && h.gap > 0 {
+	case h.gap == 0 && losses >= most:
+		h.setGap(slow, p.now)
 		p.reopen(pr.hop) // silence was not what it seemed
+	case h.gap == slow && losses > 1:
+		h.setGap(slowest, p.now)
+	case h.gap == slow:
+		h.setGap(0, p.now)
 	}
+}
+
+func (h *hop) setGap(gap time.Duration, now time.Time) {
+	h.gap, h.since, h.outcomes, h.recent = gap, now, 0, 0
 }
 
 // hear notes an answer.
@@ -281,8 +281,15 @@ func (p *plan) settle(pr *probe, c *cell, v int32, final bool) {
 		p.queue = slices.DeleteFunc(p.queue, func(q want) bool { return q == pr.want })
 	}
 	c.state, c.vertex = answered, v
-	if final {
-		p.flows[pr.flow].end = min(p.flows[pr.flow].end, pr.hop)
+	if final && pr.hop < p.flows[pr.flow].end {
+		p.flows[pr.flow].end = pr.hop
+		p.queue = slices.DeleteFunc(p.queue, func(q want) bool {
+			over := q.flow == pr.flow && q.hop > pr.hop
+			if over && q.again {
+				p.hops[q.hop].repeating--
+			}
+			return over
+		})
 	}
 }
 

@@ -7,8 +7,8 @@ import "slices"
 // a time.
 func (p *plan) refill() {
 	for range 3 { // what switches to MDA asks at once
-		p.derive()
 		p.scout()
+		p.derive()
 		last := min(p.far+1, p.lastHop())
 		for i := range last {
 			p.grow(i + 1)
@@ -161,7 +161,6 @@ func (p *plan) trace(i int) {
 			}
 			if p.at(int(f), i) < 0 && p.state(int(f), i) == unknown {
 				p.enqueue(int(f), i)
-				x.known++
 			}
 		}
 	}
