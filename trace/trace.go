@@ -35,6 +35,12 @@
 // all four numbers; addresses, target port and flow label (0) are constant.
 // ICMP probes share identifier and checksum: FlowConstant.
 //
+// # Watching a path
+//
+// Watch repeats a trace, as mtr does, a probe a hop each round. The [Report] of
+// its probes has statistics of every hop and a [Verdict]: which hops limit the
+// rate of their answers, or are slow to write them, and where packets are lost.
+//
 // # Results
 //
 // Silence, refusals and a target that is not reached are data of a [Path]. An
