@@ -131,11 +131,11 @@ type message struct{ typ, code uint8 }
 func TestForgedErrors(t *testing.T) {
 	client, _, server := twoNets(t)
 	// The kernel keeps 11/1, reassembly, to itself (icmp_unreach).
-	all4 := []message{{11, 0}, {12, 0}}
+	all4 := []message{{11, 0}, {12, 0}, {12, 1}, {12, 2}}
 	for code := range uint8(16) {
 		all4 = append(all4, message{3, code})
 	}
-	all6 := []message{{2, 0}, {3, 0}, {3, 1}, {4, 0}, {4, 1}, {4, 2}}
+	all6 := []message{{2, 0}, {3, 0}, {3, 1}, {4, 0}, {4, 1}, {4, 2}, {4, 3}, {1, 8}}
 	for code := range uint8(8) {
 		all6 = append(all6, message{1, code})
 	}

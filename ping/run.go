@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/netsonde/netsonde/internal/icmpsock"
 )
 
 // absent is how long the sockets may go unread while the caller is busy with
@@ -174,15 +176,24 @@ func (r *run) put(ps []probe) bool {
 }
 
 // putAll sends probes of one family, n of which are done with and err being
-// what came of the next.
+// what came of the next. One that finds no room for longer than anything in the
+// table can last is refused.
 func (r *run) putAll(v6 bool, ps []probe, n int, err error) bool {
-	for {
+	patience := 3 * int64(max(r.e.opt.Timeout, time.Second))
+	for since := int64(0); ; {
 		if err != nil {
 			r.yield(Result{}, err)
 			return false
 		}
 		if ps = ps[n:]; len(ps) == 0 {
 			return true
+		}
+		if now := r.e.clock().mono; n > 0 || since == 0 {
+			since = now
+		} else if now-since > patience {
+			r.refuse(&ps[0], icmpsock.ErrFull)
+			n, since = 1, now
+			continue
 		}
 		if n, err = r.send(v6, ps, &r.box); err == nil && n < len(ps) && !r.pump(time.Millisecond) {
 			return false
