@@ -33,7 +33,7 @@ type part struct {
 var rooms = map[string][]part{
 	"ping":    {{"ping", comparePing}},
 	"netlink": {{"sockets", compareSockets}},
-	"trace":   {{"watch", compareTraceWatch}},
+	"trace":   {{"multipath", compareTraceMultipath}, {"watch", compareTraceWatch}},
 }
 
 func main() {
