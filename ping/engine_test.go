@@ -363,16 +363,17 @@ func TestRing(t *testing.T) {
 // not measured here (in other tools, times read from replies led to
 // CVE-2025-47268 and CVE-2025-48964).
 func FuzzHostileReply(f *testing.F) {
-	f.Add([]byte("12345678"), uint16(1), int64(0), int64(5), uint8(0), uint8(3), uint8(1), true)
-	f.Add(make([]byte, 64), uint16(1), wallStart*2, int64(-1), uint8(1), uint8(11), uint8(0), false)
-	f.Fuzz(func(t *testing.T, payload []byte, seq uint16, stamp, tx int64, kind, typ, code uint8, known bool) {
+	f.Add([]byte("12345678"), uint16(1), int64(0), int64(5), uint8(0), uint8(3), uint8(1), uint8(0), true)
+	f.Add(make([]byte, 64), uint16(1), wallStart*2, int64(-1), uint8(1), uint8(11), uint8(0), uint8(0), false)
+	f.Add(make([]byte, 64), uint16(1), int64(0), int64(0), uint8(0), uint8(0), uint8(0), uint8(1), true)
+	f.Fuzz(func(t *testing.T, payload []byte, seq uint16, stamp, tx int64, kind, typ, code, ident uint8, known bool) {
 		w := &wireTime{}
 		e := w.engine(t, nil)
 		w.script = func(p icmpsock.Packet, _ bool) []answer {
 			if known {
 				copy(payload, p.Head[:])
 			}
-			m := icmpsock.Message{Kind: icmpsock.Kind(kind % 4), From: p.Dst, Dst: p.Dst, Seq: seq, Stamp: stamp, Payload: payload,
+			m := icmpsock.Message{Kind: icmpsock.Kind(kind % 4), From: p.Dst, Dst: p.Dst, ID: ident, Seq: seq, Stamp: stamp, Payload: payload,
 				ICMP: icmperr.New(router4, typ, code)}
 			return []answer{
 				{after: time.Millisecond, msg: icmpsock.Message{Kind: icmpsock.Sent, Key: p.Key, Stamp: tx}},
@@ -386,8 +387,8 @@ func FuzzHostileReply(f *testing.F) {
 		if r.RTT < 0 || r.RTT > 3*time.Millisecond {
 			t.Errorf("rtt %v", r.RTT)
 		}
-		if r.Outcome == OutcomeReply && !known {
-			t.Error("a reply without the random bytes was believed")
+		if r.Outcome == OutcomeReply && (!known || ident != 0 || seq != 1) {
+			t.Error("a reply without the random bytes, or with wrong numbers, was believed")
 		}
 	})
 }

@@ -22,12 +22,13 @@ type batch struct {
 	data  []byte
 	oobN  int
 	dataN int
+	short bool // messages are so short that a call takes less than a millisecond
 }
 
 func newBatch(n, dataN, oobN, iovN int) *batch {
 	b := &batch{
 		hdrs: make([]mmsghdr, n), iovs: make([]unix.Iovec, n*iovN), names: make([]unix.RawSockaddrInet6, n),
-		oob: make([]byte, n*oobN), data: make([]byte, n*dataN), oobN: oobN, dataN: dataN,
+		oob: make([]byte, n*oobN), data: make([]byte, n*dataN), oobN: oobN, dataN: dataN, short: dataN <= shortLen,
 	}
 	for i := range b.hdrs {
 		h := &b.hdrs[i].hdr
@@ -57,7 +58,7 @@ func (b *batch) receive(fd, flags int) (int, error) {
 		h.SetControllen(b.oobN)
 		h.Flags = 0
 	}
-	n, err := mmsg(unix.SYS_RECVMMSG, fd, b.hdrs, flags|unix.MSG_DONTWAIT)
+	n, err := mmsg(unix.SYS_RECVMMSG, fd, b.hdrs, flags|unix.MSG_DONTWAIT, b.short)
 	if err == unix.EAGAIN {
 		return 0, nil
 	}
@@ -70,13 +71,23 @@ func (b *batch) got(i int) (data, oob []byte, cut bool) {
 	return b.dataOf(i)[:min(int(m.n), b.dataN)], b.oob[i*b.oobN:][:m.hdr.Controllen], m.hdr.Flags&unix.MSG_TRUNC != 0
 }
 
+// shortLen is the longest message of a short batch: a packet that is not cut
+// into fragments.
+const shortLen = 2048
+
 // mmsg makes the system call; it retries when a signal came between. The
-// runtime is not told of it: the call never waits and takes 0.5 ms at most, but
-// that is long enough for the runtime's monitor to take the processor away from
-// the goroutine, and to be kept busy doing so every 20 µs.
-func mmsg(call uintptr, fd int, hdrs []mmsghdr, flags int) (int, error) {
+// runtime is not told of a short one: it never waits and takes half a
+// millisecond at most, but that is long enough for the runtime's monitor to take
+// the processor away from the goroutine, and to be kept busy doing so every 20 µs.
+func mmsg(call uintptr, fd int, hdrs []mmsghdr, flags int, short bool) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&hdrs[0])), uintptr(len(hdrs)), uintptr(flags), 0, 0)
+		var n uintptr
+		var errno unix.Errno
+		if short {
+			n, _, errno = unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&hdrs[0])), uintptr(len(hdrs)), uintptr(flags), 0, 0)
+		} else {
+			n, _, errno = unix.Syscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&hdrs[0])), uintptr(len(hdrs)), uintptr(flags), 0, 0)
+		}
 		switch errno {
 		case 0:
 			return int(n), nil

@@ -187,11 +187,11 @@ func TestWake(t *testing.T) {
 // Whatever bytes arrive on whatever kind of socket: no panic, and nothing that
 // is not ours is told.
 func FuzzReceive(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 0, 0x12, 0x34, 0, 1, 9, 9}, []byte{}, false, false)
-	f.Add(append([]byte{0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1}, 0, 0, 0, 0, 0x12, 0x34, 0, 1), []byte{}, true, false)
-	f.Add([]byte{129, 0, 0, 0, 0x12, 0x34, 0, 1}, make([]byte, 64), true, true)
+	f.Add([]byte{0, 0, 0, 0, 0x12, 0x30, 0, 1, 9, 9}, []byte{}, false, false)
+	f.Add(append([]byte{0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1}, 0, 0, 0, 0, 0x12, 0x30, 0, 1), []byte{}, true, false)
+	f.Add([]byte{129, 0, 0, 0, 0x12, 0x30, 0, 1}, make([]byte, 64), true, true)
 	f.Fuzz(func(t *testing.T, data, oob []byte, raw, v6 bool) {
-		s := &socket{id: 0x1234, raw: raw, v6: v6}
+		s := &socket{id: 0x1230, raw: raw, v6: v6}
 		c := &Conn{in: newBatch(1, 256, 192, 1), queue: newBatch(1, 256, 256, 1)}
 		for _, b := range []*batch{c.in, c.queue} {
 			b.hdrs[0].n = uint32(copy(b.data, data))

@@ -140,7 +140,7 @@ func (s *socket) flush(ps []Packet) (int, error) {
 		if s.stamped && !s.keyed && (s.count.unsure || ps[sent].Key != s.count.base+s.count.sent) {
 			s.restartCount(ps[sent].Key)
 		}
-		n, err := mmsg(unix.SYS_SENDMMSG, s.fd, s.out.hdrs[sent:len(ps)], unix.MSG_DONTWAIT)
+		n, err := mmsg(unix.SYS_SENDMMSG, s.fd, s.out.hdrs[sent:len(ps)], unix.MSG_DONTWAIT, len(s.tail) < shortLen)
 		if err == nil {
 			sent, tries = sent+n, 0
 			s.count.sent += uint32(n)
