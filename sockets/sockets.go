@@ -39,8 +39,9 @@ type Attribute = nl.Attribute
 type Options struct {
 	// Protocols to list. Empty: TCP and UDP.
 	Protocols []Protocol
-	// Family restricts the list to sockets of IPv4 or of IPv6; zero is no
-	// restriction. Unix sockets are listed when Protocols has Unix.
+	// Family restricts the list to sockets of FamilyIPv4 or of FamilyIPv6; zero
+	// is no restriction. Unix and packet sockets, which it does not restrict,
+	// are listed when Protocols has them.
 	Family Family
 	// States to list; the kernel leaves the others out. Empty: every state,
 	// including those that ss leaves out unless it is asked: StateTimeWait, and
@@ -234,7 +235,7 @@ func (o *Options) stateMask() uint32 {
 	}
 	var mask uint32
 	for _, s := range o.States {
-		mask |= 1 << (s & 31)
+		mask |= 1 << s
 	}
 	return mask
 }

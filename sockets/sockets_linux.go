@@ -58,6 +58,11 @@ func (l *lister) run(ctx context.Context, begin func(Protocol)) error {
 		}
 		l.names.Close()
 	}()
+	switch f := l.options.Family; f {
+	case FamilyAny, FamilyIPv4, FamilyIPv6:
+	default: // to ask for every one instead would be an answer to another question
+		return operr.New(opList, f, unix.EINVAL)
+	}
 	l.names.NetNS = l.options.NetNS
 	for _, p := range l.options.protocols() {
 		for _, f := range families(p, l.options.Family) {
@@ -204,7 +209,7 @@ func (l *lister) readProc(ctx context.Context, p Protocol, f Family) error {
 	}
 	mask := l.options.stateMask()
 	add := func(s *Socket) error {
-		if mask&(1<<(s.State&31)) == 0 {
+		if mask&(1<<s.State) == 0 {
 			return nil
 		}
 		return l.offer(ctx, s)
@@ -298,13 +303,15 @@ func (l *lister) expected(ctx context.Context, p Protocol) int {
 func all(ctx context.Context, o Options) iter.Seq2[Socket, error] {
 	return func(yield func(Socket, error) bool) {
 		l := newLister(o, func(*Socket) bool { return true })
+		stopped := false // what is told of the dump then may be the end of ctx
 		l.take = func(s *Socket) error {
 			if !yield(*s, nil) {
+				stopped = true
 				return errStop
 			}
 			return nil
 		}
-		if err := l.run(ctx, func(Protocol) {}); err != nil && !errors.Is(err, errStop) {
+		if err := l.run(ctx, func(Protocol) {}); err != nil && !stopped {
 			yield(Socket{}, err)
 		}
 	}

@@ -52,6 +52,22 @@ func TestAll(t *testing.T) {
 	if diff := cmp.Diff(ownLines(want), ownLines(got)); diff != "" {
 		t.Errorf("(-List +All):\n%s", diff)
 	}
+	// Who breaks out is told nothing more, even when the context has ended by then.
+	ended, end := context.WithCancel(t.Context())
+	n := 0
+	z.check(z.host.Do(func() error {
+		for _, err := range All(ended, &Options{Protocols: []Protocol{TCP}}) {
+			if n++; err != nil {
+				return err
+			}
+			end()
+			break
+		}
+		return nil
+	}))
+	if n != 1 {
+		t.Errorf("%d sockets before the break, want 1", n)
+	}
 	gone := errors.New("gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
@@ -59,6 +75,23 @@ func TestAll(t *testing.T) {
 		if !errors.Is(err, gone) || s.Protocol != 0 {
 			t.Errorf("%v, %v: want %v", s, err, gone)
 		}
+	}
+}
+
+// What cannot be asked for is refused, and an unknown state is nobody's.
+func TestOptionsOutOfRange(t *testing.T) {
+	z := newZoo(t, 640)
+	z.check(z.host.Do(func() error {
+		for _, f := range []Family{FamilyUnix, FamilyPacket, 9} {
+			if list, err := List(t.Context(), &Options{Family: f}); !errors.Is(err, unix.EINVAL) {
+				t.Errorf("family %v: %d sockets, error %v", f, len(list), err)
+			}
+		}
+		return nil
+	}))
+	states := Options{Protocols: everything, States: []State{StateEstablished + 32, StateListen + 64, 255}}
+	if got := z.read(states).Sockets; len(got) != 0 {
+		t.Errorf("unknown states: %d sockets", len(got))
 	}
 }
 

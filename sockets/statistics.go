@@ -38,7 +38,7 @@ func (g CounterGroup) Value(name string) (int64, bool) {
 // Counters returns what the network stack has counted, as netstat -s and nstat
 // show it: the files snmp, netstat and snmp6 of /proc/net (proc(5)). Of o only
 // NetNS and Family count: FamilyIPv6 is snmp6 alone, FamilyIPv4 the others. It
-// needs no privilege.
+// needs no privilege, but /proc: without it the error is [os.ErrNotExist].
 func Counters(ctx context.Context, o *Options) ([]CounterGroup, error) {
 	if o == nil {
 		o = &Options{}
@@ -46,8 +46,8 @@ func Counters(ctx context.Context, o *Options) ([]CounterGroup, error) {
 	return counters(ctx, *o)
 }
 
-// counterFiles are read in this order; one that is not there has no counters,
-// as on a kernel without IPv6.
+// counterFiles are read in this order. One that is not there has no counters,
+// as on a kernel without IPv6; the first is there wherever /proc is.
 var counterFiles = []struct {
 	name   string
 	family Family
@@ -66,6 +66,9 @@ func readCounters(family Family, read func(name string) ([]byte, error)) (groups
 		}
 		text, err := read(f.name)
 		if errors.Is(err, fs.ErrNotExist) {
+			if _, err := read(counterFiles[0].name); err != nil {
+				return groups, err // no /proc: nothing is known, which is not the same as none
+			}
 			continue
 		}
 		if err != nil {

@@ -2,6 +2,10 @@ package sockets
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +37,36 @@ func TestParseCounters(t *testing.T) {
 	for _, bad := range []string{"Tcp\t1\n", "Ip6In\tx\n", "Ip6In\n"} {
 		if got, err := parseSNMP6([]byte(bad)); err == nil {
 			t.Errorf("%q is %v", bad, got)
+		}
+	}
+}
+
+// Without /proc there is no answer, which is not an empty one.
+func TestCountersWithoutFiles(t *testing.T) {
+	for _, tt := range []struct {
+		has    string
+		family Family
+		groups int
+		ok     bool
+	}{
+		{"snmp netstat snmp6", FamilyAny, 2, true},
+		{"snmp", FamilyAny, 1, true},
+		{"snmp", FamilyIPv6, 0, true}, // a kernel without IPv6
+		{"", FamilyAny, 0, false},
+		{"", FamilyIPv4, 0, false},
+		{"", FamilyIPv6, 0, false},
+	} {
+		groups, err := readCounters(tt.family, func(name string) ([]byte, error) {
+			if !slices.Contains(strings.Fields(tt.has), name) {
+				return nil, fs.ErrNotExist
+			}
+			if name == "snmp6" {
+				return nil, nil
+			}
+			return []byte("Tcp: A\nTcp: 1\n"), nil
+		})
+		if len(groups) != tt.groups || (err == nil) != tt.ok || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%q, %v: %v, %v", tt.has, tt.family, groups, err)
 		}
 	}
 }

@@ -11,8 +11,8 @@
 // The exit code is 0, or 2 when the question could not be asked.
 //
 // Differences from netstat: nothing is ever cut to fit a column (as with
-// --wide). Without -n, names are looked up all at once and no longer than two
-// seconds. RefCnt of a unix socket is "-", since the kernel tells it only in
+// --wide). Without -n, names are looked up all at once and no longer than half a
+// second. RefCnt of a unix socket is "-", since the kernel tells it only in
 // the file that this program does not need. --json prints what the library
 // returns, which is more.
 package main
@@ -110,11 +110,22 @@ func (o *options) sockets(ctx context.Context) error {
 	} else {
 		err = o.print(ctx, table.Sockets)
 	}
-	if w := table.Walk; w.Refused > 0 && w.Unowned > 0 {
+	o.unseen(table.Walk)
+	return err
+}
+
+// unseen says why programs are not known.
+func (o *options) unseen(w sockets.Walk) {
+	switch {
+	case w.Unowned == 0:
+	case w.Err != "":
+		o.Warn("processes could not be looked at, so programs are not known: %s", w.Err)
+	case w.Refused > 0:
 		o.Warn("%d of %d processes could not be looked into, so some programs are not known", w.Refused, w.Read+w.Refused)
 		if w.Need != "" {
 			o.Hint("that needs %s, or root", w.Need)
 		}
+	default:
+		o.Warn("the programs of %d sockets are not known: they run in another PID namespace, /proc hides them (hidepid), or it is the kernel", w.Unowned)
 	}
-	return err
 }
