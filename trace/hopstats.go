@@ -294,8 +294,8 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Port    uint16     `json:"port,omitzero"`
 		Source  netip.Addr `json:"source,omitzero"`
 		Rounds  int        `json:"rounds"`
-		Started time.Time  `json:"started"`
-		Ended   time.Time  `json:"ended"`
+		Started time.Time  `json:"started,omitzero"`
+		Ended   time.Time  `json:"ended,omitzero"`
 		Reached bool       `json:"reached"`
 		Hops    []HopStats `json:"hops"`
 		Verdict Verdict    `json:"verdict"`

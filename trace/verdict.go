@@ -23,13 +23,15 @@ import (
 // under the model that all hops before k share a small loss (none at all, or
 // Beta(1/2, 200)) and all from k on a greater one (Beta(0.7, 5)), and under
 // the model of no such k. Loss is real when the latter has a probability of
-// less than 5 %, both being equally likely beforehand.
+// less than 5 %, both being equally likely beforehand. The hops before the best
+// k are then judged by themselves, since less may be lost there already; Worse
+// tells where loss grows.
 //
 // Third, the k that are needed for a probability of 95 % make the stretch
 // where the loss begins, which also spans hops set aside or silent. With 5 %
 // of loss behind a path that loses nothing, the most probable hop is the right
 // one in 97 of 100 runs of 100 rounds, and in 99 of 150; the stretch is that
-// hop alone in 82 and 96 of them. With fewer probes it is longer, or the loss
+// hop alone in 83 and 96 of them, and leaves it out in less than 1. With fewer probes it is longer, or the loss
 // is LossUnclear, and Needed says how many would do. One path in ten is taken
 // to have a hop that leaves some probes unanswered for reasons of its own.
 type Verdict struct {
@@ -47,6 +49,9 @@ type Verdict struct {
 	// After 0 is this host.
 	After int `json:"after,omitzero"`
 	At    int `json:"at,omitzero"`
+	// Worse are the hops where, behind the first, more is lost, in order. They
+	// are told when chance gives such a difference in 1 of 10,000 cases.
+	Worse []LossStep `json:"worse,omitempty"`
 	// Confidence is the probability that it begins between After and At.
 	Confidence float64 `json:"confidence,omitzero"`
 	// Needed is about how many rounds would tell the hop, when these did not.
@@ -73,6 +78,14 @@ type Verdict struct {
 	lost   uint64
 	time   time.Duration // median to End
 	rounds int
+}
+
+// LossStep is where loss grows.
+type LossStep struct {
+	After int     `json:"after"` // the last hop before it
+	At    int     `json:"at"`
+	From  float64 `json:"from"` // the share lost at the hops before, from the step before on
+	To    float64 `json:"to"`   // and at those behind, to the next step
 }
 
 // HopVerdict is what a hop does.

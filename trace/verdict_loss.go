@@ -209,17 +209,39 @@ func logBeta(a, b float64) float64 {
 	return la + lb - lab
 }
 
-// locate says where real loss begins, from the probabilities of each hop.
+// locate says where real loss begins, from the probabilities of each hop. What
+// comes before may lose as well, only less: then it begins there.
 func (v *Verdict) locate(rows, counted []*verdictRow, w []float64) {
 	v.Loss = LossReal
-	lossy := 1 - w[len(counted)]
-	w = w[:len(counted)]
-	best := 0
-	for i := range w {
+	part, best := counted, first(w)
+	for best > 0 && counted[best-1].lost() > 0 {
+		before := begin(counted[:best])
+		if before[best] >= doubt {
+			break
+		}
+		part, w, best = counted[:best], before, first(before)
+	}
+	v.stretch(rows, part, w, best)
+	for _, r := range counted[best:] {
+		r.State = HopLossy
+	}
+	v.Worse = worse(counted[best:])
+}
+
+// first returns the hop where loss most probably begins.
+func first(w []float64) (best int) {
+	for i := range w[:len(w)-1] {
 		if w[i] > w[best] {
 			best = i
 		}
 	}
+	return best
+}
+
+// stretch takes in as many hops around the best as are needed to be sure.
+func (v *Verdict) stretch(rows, counted []*verdictRow, w []float64, best int) {
+	lossy := 1 - w[len(counted)]
+	w = w[:len(counted)]
 	from, to, p := best, best, w[best]
 	for p < sure*lossy && (from > 0 || to < len(w)-1) {
 		if to == len(w)-1 || from > 0 && w[from-1] > w[to+1] {
@@ -238,9 +260,48 @@ func (v *Verdict) locate(rows, counted []*verdictRow, w []float64) {
 	if from != to {
 		v.Needed = needed(v.Rate, v.rounds)
 	}
-	for _, r := range counted[best:] {
-		r.State = HopLossy
+}
+
+// muchWorse is the likelihood ratio beyond which loss has grown.
+const muchWorse = 15.1
+
+// worse returns where the loss of hops that all lose grows.
+func worse(hops []*verdictRow) []LossStep {
+	x, n := make([]uint64, len(hops)+1), make([]uint64, len(hops)+1)
+	for i, h := range hops {
+		x[i+1], n[i+1] = x[i]+h.lost(), n[i]+h.sent
 	}
+	last, best, at := len(hops), muchWorse, 0
+	for k := 1; k < last; k++ {
+		x0, n0, x1, n1 := x[k], n[k], x[last]-x[k], n[last]-n[k]
+		g := 2 * (likely(x0, n0) + likely(x1, n1) - likely(x[last], n[last]))
+		if float64(x1)*float64(n0) > float64(x0)*float64(n1) && g > best {
+			best, at = g, k
+		}
+	}
+	if at == 0 {
+		return nil
+	}
+	before, behind := worse(hops[:at]), worse(hops[at:])
+	// The shares are those next to the step.
+	from, to := hops[:at], hops[at:]
+	if n := len(before); n > 0 {
+		from = slices.DeleteFunc(slices.Clone(from), func(r *verdictRow) bool { return r.TTL < before[n-1].At })
+	}
+	if len(behind) > 0 {
+		to = slices.DeleteFunc(slices.Clone(to), func(r *verdictRow) bool { return r.TTL >= behind[0].At })
+	}
+	step := LossStep{After: hops[at-1].TTL, At: hops[at].TTL, From: pooled(from), To: pooled(to)}
+	return slices.Concat(before, []LossStep{step}, behind)
+}
+
+// pooled returns the share that all hops together lost.
+func pooled(hops []*verdictRow) float64 {
+	var x, n uint64
+	for _, h := range hops {
+		x, n = x+h.lost(), n+h.sent
+	}
+	return float64(x) / float64(max(1, n))
 }
 
 // needed returns how many rounds give loss of a rate a chance to be located:

@@ -325,6 +325,53 @@ func TestVerdictSilentTarget(t *testing.T) {
 	}
 }
 
+// Loss on several links: where it begins, and where it grows.
+func TestVerdictSeveral(t *testing.T) {
+	wrong := 0
+	for seed := range uint64(100) {
+		m := clean(seed, 9)
+		m.hops[2].link, m.hops[5].link = 0.06, 0.2
+		v := m.watch(200).Verdict()
+		if v.Loss != LossReal || v.Hop != 3 || len(v.Worse) != 1 || v.Worse[0].After != 5 || v.Worse[0].At != 6 {
+			wrong++
+			continue
+		}
+		if w := v.Worse[0]; w.From < 0.02 || w.From > 0.12 || w.To < 0.15 || w.To > 0.35 {
+			t.Errorf("seed %d: %+v", seed, w)
+		}
+	}
+	// One link only: nothing grows.
+	grows := 0
+	for seed := range uint64(200) {
+		m := clean(seed, 9)
+		m.hops[2].link = 0.1
+		if v := m.watch(200).Verdict(); len(v.Worse) > 0 {
+			grows++
+		}
+	}
+	if wrong > 5 || grows > 2 {
+		t.Errorf("wrong in %d of 100 runs, growing without cause in %d of 200", wrong, grows)
+	}
+}
+
+// An outage loses many probes in a row behind one link.
+func TestVerdictOutage(t *testing.T) {
+	m := clean(3, 8)
+	r := &Report{}
+	for round := 1; round <= 100; round++ {
+		for i := range m.hops {
+			p := Probe{Target: simTarget, Method: MethodICMP, Round: round, TTL: i + 1, Sent: time.Unix(int64(1e9+round), int64(i))}
+			if i < 4 || round < 60 || round > 65 {
+				p.Reply = m.probe(i, p.Sent)
+			}
+			r.Add(p)
+		}
+	}
+	if v := r.Verdict(); v.Loss != LossReal || v.Hop != 5 || v.After != 4 || v.At != 5 || r.Hops()[7].LongestLoss != 6 || r.Hops()[7].Bursts != 1 {
+		t.Errorf("%+v\n%+v", v, r.Hops()[7])
+	}
+}
+
 // What the first link loses is missing everywhere.
 func TestVerdictFirstLink(t *testing.T) {
 	m := clean(1, 5)

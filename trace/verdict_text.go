@@ -101,6 +101,9 @@ func (v *Verdict) sayReal() []string {
 			v.hop(v.After), v.hop(v.At), v.hop(v.Hop))
 	}
 	out := []string{s}
+	for _, w := range v.Worse {
+		out = append(out, fmt.Sprintf("Between %s and %s it grows, from %s to %s.", v.hop(w.After), v.hop(w.At), percent(w.From), percent(w.To)))
+	}
 	if v.Needed > 0 {
 		out = append(out, fmt.Sprintf("There are not enough probes to tell the hop: about %d rounds would.", v.Needed))
 	} else if v.After+1 < v.At {

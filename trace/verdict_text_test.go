@@ -32,6 +32,9 @@ func TestSentences(t *testing.T) {
 			"Hop 3 is slow to answer, by up to 246 ms. That is no congestion: later hops answer sooner, so packets pass at once."}},
 		{"real", 6, 100, func(m *model) { m.hops[3].link = 0.2 }, []string{
 			"Loss: 19 % of the packets are lost (13 % to 28 % with 95 % confidence), between hop 3 (2001:db8::3) and hop 4 (2001:db8::4), or on the way back from there: from there on it lasts to the end."}},
+		{"two links", 6, 200, func(m *model) { m.hops[1].link, m.hops[3].link = 0.1, 0.3 }, []string{
+			"Loss: 37 % of the packets are lost (31 % to 44 % with 95 % confidence), between hop 1 (2001:db8::1) and hop 2 (2001:db8::2), or on the way back from there: from there on it lasts to the end.",
+			"Between hop 3 (2001:db8::3) and hop 4 (2001:db8::4) it grows, from 8 % to 39 %."}},
 		{"first link", 3, 100, func(m *model) { m.hops[0].link = 0.2; m.hops[1].own = 0.5 }, []string{
 			"Loss: 19 % of the packets are lost (13 % to 28 % with 95 % confidence), between this host and hop 1 (2001:db8::1), or on the way back from there: from there on it lasts to the end.",
 			"Hop 2 leaves probes without an answer that later hops give. That is no loss: packets pass."}},

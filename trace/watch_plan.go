@@ -49,6 +49,10 @@ const (
 // lateness is how long answers to probes that were given up are still known.
 const lateness = 5 * time.Second
 
+// quick is the longest time between probes of the first round, so that a long
+// interval does not keep the path unknown.
+const quick = 40 * time.Millisecond
+
 // deepRounds is how many rounds look for the end of the path at first, and
 // deepEvery which ones do later.
 const deepRounds, deepEvery = 3, 10
@@ -56,7 +60,7 @@ const deepRounds, deepEvery = 3, 10
 func newWatcher(o Options, wo WatchOptions, common Probe) *watcher {
 	w := &watcher{o: o, wo: wo, syn: common.Method == MethodTCP, common: common}
 	w.path = watchPath{far: o.FirstTTL - 1}
-	rounds := int((o.Timeout+lateness)/wo.Interval) + 2
+	rounds := int(min((o.Timeout+lateness)/wo.Interval, 1<<16)) + 2
 	n := 256
 	for n < rounds*(o.MaxTTL-o.FirstTTL+1) && n < 32768 {
 		n *= 2
@@ -174,10 +178,10 @@ func (w *watcher) begin(now time.Time) {
 		w.deeps++
 	}
 	n := w.limit() - w.o.FirstTTL + 1
-	if w.round == 1 {
-		n = w.o.MaxTTL - w.o.FirstTTL + 1
-	}
 	w.gap = w.wo.Interval / time.Duration(max(1, n))
+	if w.round == 1 { // it is not known how many hops there are
+		w.gap = min(quick, w.wo.Interval/time.Duration(w.o.MaxTTL-w.o.FirstTTL+1))
+	}
 	w.skip()
 }
 

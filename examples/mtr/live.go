@@ -37,7 +37,7 @@ func (w *session) live(ctx context.Context, t *cli.Tool) int {
 		err = screen.Init()
 	}
 	if err != nil {
-		return t.Fail(err)
+		return w.instead(ctx, t, err.Error())
 	}
 	v := &view{session: w, screen: screen, ctx: ctx, mode: *w.mode, color: cli.Colors(t.Stdout).On()}
 	func() {

@@ -116,18 +116,13 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 
 // choose picks the kind of output.
 func (w *session) choose(ctx context.Context, t *cli.Tool) int {
-	live := !*w.report && !*w.wide && !*w.json && !*w.csv && !*w.raw
-	if live {
-		why := noScreen(t.Stdout)
-		if why == "" {
-			return w.live(ctx, t)
-		}
-		t.Warn("%s: making a report", why)
+	if *w.report || *w.wide || *w.json || *w.csv || *w.raw {
+		return w.batch(ctx, t)
 	}
-	if w.wo.Rounds == 0 && !*w.raw {
-		w.wo.Rounds = 10
+	if why := noScreen(t.Stdout); why != "" {
+		return w.instead(ctx, t, why)
 	}
-	return w.batch(ctx, t)
+	return w.live(ctx, t)
 }
 
 // tracer returns what probes.

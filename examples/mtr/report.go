@@ -14,8 +14,17 @@ import (
 	"github.com/netsonde/netsonde/trace"
 )
 
+// instead makes a report where there can be no screen.
+func (w *session) instead(ctx context.Context, t *cli.Tool, why string) int {
+	t.Warn("%s: making a report", why)
+	return w.batch(ctx, t)
+}
+
 // batch makes a report.
 func (w *session) batch(ctx context.Context, t *cli.Tool) int {
+	if w.wo.Rounds == 0 && !*w.raw {
+		w.wo.Rounds = 10
+	}
 	var each func(trace.Probe)
 	switch {
 	case *w.raw:
