@@ -33,7 +33,7 @@ type part struct {
 var rooms = map[string][]part{
 	"ping":    {{"ping", comparePing}},
 	"netlink": {{"sockets", compareSockets}},
-	"trace":   {{"multipath", compareTraceMultipath}, {"watch", compareTraceWatch}},
+	"trace":   {{"multipath", compareTraceMultipath}, {"watch", compareTraceWatch}, {"mtu", compareTraceMTU}},
 }
 
 func main() {
