@@ -202,17 +202,19 @@ func all(ctx context.Context, o *Options) iter.Seq2[Route, error] {
 		}
 		defer r.close()
 		r.names.Conn = nil // names are asked for while a dump is running
+		stopped := false   // what the dump returns then may be the end of ctx
 		for _, f := range r.o.Family.each() {
 			err := r.dump(ctx, f, func(route *Route) error {
 				if err := r.complete(ctx, route); err != nil {
 					return err
 				}
 				if !yield(*route, nil) {
+					stopped = true
 					return errStop
 				}
 				return nil
 			})
-			if err == errStop {
+			if stopped {
 				return
 			}
 			if err != nil {

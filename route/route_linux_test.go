@@ -225,6 +225,19 @@ func TestAll(t *testing.T) {
 	for range All(t.Context(), o) {
 		break
 	}
+	// Nothing more is told after a break, even when the context has ended by then.
+	ended, end := context.WithCancel(t.Context())
+	defer end()
+	for range All(ended, o) {
+		end()
+		break
+	}
+	ended, end = context.WithCancel(t.Context())
+	defer end()
+	for range Watch(ended, &WatchOptions{NetNS: o.NetNS}) {
+		end()
+		break
+	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	cause := errors.New("enough")

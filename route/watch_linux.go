@@ -25,6 +25,7 @@ type watcher struct {
 	o     WatchOptions
 	ctx   context.Context // of the call that it lives in
 	yield func(Event, error) bool
+	ended bool // yield wants no more
 	w     nl.Watch
 	p     parser
 	links map[int]iface // as last heard
@@ -48,7 +49,7 @@ func watch(ctx context.Context, o *WatchOptions) iter.Seq2[Event, error] {
 		w.names.NetNS, w.hops.netNS = w.o.NetNS, w.o.NetNS
 		defer w.names.Close()
 		w.prepare()
-		if err := w.w.Run(ctx); err != errStop {
+		if err := w.w.Run(ctx); !w.ended {
 			yield(Event{}, operr.New("route: watch", nil, err))
 		}
 	}
@@ -56,6 +57,7 @@ func watch(ctx context.Context, o *WatchOptions) iter.Seq2[Event, error] {
 
 func (w *watcher) emit(e Event) error {
 	if !w.yield(e, nil) {
+		w.ended = true
 		return errStop
 	}
 	if w.ctx.Err() != nil {
