@@ -118,8 +118,8 @@ func (o EngineOptions) withDefaults() (EngineOptions, error) {
 }
 
 // Tracer returns a tracer that works by this method through the engine, with
-// these options. It costs nothing. Device, Mark and NetNS are the engine's and
-// must not be set, Source may be.
+// these options. It costs nothing. Device, Mark, NetNS and SourcePort are the
+// engine's and must not be set, Source may be.
 func (e *Engine) Tracer(m Method, o Options) *EngineTracer { return &EngineTracer{e.raw, m, o} }
 
 // Close closes the sockets. Traces under way end with [net.ErrClosed], and so
@@ -163,8 +163,8 @@ func (t *EngineTracer) Map(ctx context.Context, targets iter.Seq[netip.Addr]) it
 
 // settle checks and completes the options of a trace.
 func (e *rawEngine) settle(m Method, o Options) (Options, error) {
-	if o.Device != "" || o.Mark != 0 || o.NetNS != 0 {
-		return o, errors.New("device, mark and network namespace are options of the engine")
+	if o.Device != "" || o.Mark != 0 || o.NetNS != 0 || o.SourcePort != 0 {
+		return o, errors.New("device, mark, network namespace and source port are the engine's")
 	}
 	if !slices.Contains(e.opt.Methods, m) {
 		return o, fmt.Errorf("the engine was not opened for method %v", m)

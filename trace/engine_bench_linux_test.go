@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -87,5 +89,31 @@ func BenchmarkEngineMap(b *testing.B) {
 				b.ReportMetric(float64(lost)/float64(b.N), "lost/op")
 			})
 		}
+	}
+}
+
+// BenchmarkEngineTraces has a thousand goroutines trace one after the other.
+func BenchmarkEngineTraces(b *testing.B) {
+	c := newChain(b, 3)
+	c.many(b)
+	for m := range lastWords {
+		b.Run(fmt.Sprint(m), func(b *testing.B) {
+			e := c.openEngine(b, trace.EngineOptions{Rate: -1, Family: 4, Methods: []trace.Method{m}})
+			tr := e.Tracer(m, trace.Options{})
+			b.ReportAllocs()
+			b.SetParallelism(1000 / runtime.GOMAXPROCS(0))
+			var n, packets atomic.Int64
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					i := n.Add(1)
+					p, err := tr.Trace(b.Context(), netip.AddrFrom4([4]byte{10, 64, byte(i >> 8), byte(i)}))
+					if err != nil || p.Distance() != 4 {
+						b.Error(err, words(p))
+					}
+					packets.Add(int64(p.Packets))
+				}
+			})
+			b.ReportMetric(float64(packets.Load())/b.Elapsed().Seconds(), "probes/s")
+		})
 	}
 }

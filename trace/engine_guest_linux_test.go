@@ -214,6 +214,7 @@ func TestEngineOptions(t *testing.T) {
 		{trace.MethodTCP, c.target(4), trace.Options{}}, {trace.MethodUDP, c.target(6), trace.Options{}},
 		{trace.MethodUDP, netip.Addr{}, trace.Options{}}, {trace.MethodUDP, c.target(4), trace.Options{MaxTTL: 256}},
 		{trace.MethodUDP, c.target(4), trace.Options{Mark: 1}}, {trace.MethodUDP, c.target(4), trace.Options{Device: "down"}},
+		{trace.MethodUDP, c.target(4), trace.Options{SourcePort: 4000}},
 	} {
 		p, err := e.Tracer(o.m, o.o).Trace(t.Context(), o.dst)
 		if oe, ok := errors.AsType[*trace.OpError](err); !ok || !strings.HasPrefix(oe.Op, "trace: ") || p.Packets != 0 {

@@ -56,8 +56,11 @@ type rawEngine struct {
 	closing chan struct{}
 	hear    func(*heard)
 
-	mu       sync.Mutex
-	asleep   bool // somebody drives the engine and sleeps
+	door   sync.Mutex // for what follows; held for moments only
+	fresh  []*tracing // have just begun
+	asleep bool       // somebody drives the engine and sleeps
+
+	mu       sync.Mutex // held while packets are sent
 	closed   bool
 	released bool // Close was called
 	failed   error
@@ -106,7 +109,6 @@ type tracing struct {
 	started time.Time
 	to      *audience
 	group   *rawGroup
-	told    []Hop
 
 	queued bool // in ready
 	turn   bool // not waiting for another one to the same target
@@ -120,7 +122,10 @@ type tracing struct {
 type audience struct {
 	notify chan struct{} // something is there
 	under  map[*tracing]struct{}
-	done   []*tracing
+
+	mu   sync.Mutex
+	done []*tracing
+	told []Hop
 }
 
 func newAudience() *audience {
@@ -163,40 +168,56 @@ func (e *rawEngine) begin(m Method, dst netip.Addr, o Options, to *audience, tel
 	if t.fail == nil {
 		t.flow.prepare(o.Size)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return nil, e.gone()
-	}
-	var key [8]byte
-	e.rng.Read(key[:])
-	copy(t.flow.key[:], key[2:])
-	switch m {
-	case MethodUDP:
-		t.flow.sport = e.port.udp
-	case MethodTCP:
-		t.flow.sport = e.port.tcp
-	default:
-		t.flow.sport = e.port.echo | uint16(key[0])
-	}
 	t.p = newPlan(o, dst, false)
 	t.p.lone = m == MethodTCP
 	if tell {
 		t.p.tell = func(h Hop) bool {
-			t.told = append(t.told, h)
+			to.mu.Lock()
+			to.told = append(to.told, h)
+			to.mu.Unlock()
 			to.call()
 			return true
 		}
 	}
-	to.under[t] = struct{}{}
-	e.join(t)
-	if t.turn {
-		e.push(t)
+	select {
+	case <-e.closing:
+		return nil, e.gone()
+	default:
 	}
-	if e.asleep {
+	e.door.Lock()
+	e.fresh = append(e.fresh, t)
+	wake := e.asleep
+	e.asleep = false
+	e.door.Unlock()
+	if wake {
 		e.net.wake()
 	}
 	return t, nil
+}
+
+// admit takes in the traces that have begun. It returns whether there were any.
+func (e *rawEngine) admit() bool {
+	e.door.Lock()
+	fresh := e.fresh
+	e.fresh = nil
+	e.door.Unlock()
+	for _, t := range fresh {
+		var key [8]byte
+		e.rng.Read(key[:])
+		copy(t.flow.key[:], key[2:])
+		switch t.flow.method {
+		case MethodUDP:
+			t.flow.sport = e.port.udp
+		case MethodTCP:
+			t.flow.sport = e.port.tcp
+		default:
+			t.flow.sport = e.port.echo | uint16(key[0])
+		}
+		t.to.under[t] = struct{}{}
+		e.join(t)
+		e.push(t)
+	}
+	return len(fresh) > 0
 }
 
 var errNoFamily = errors.New("the engine has no sockets of this family")
@@ -245,7 +266,9 @@ func (e *rawEngine) finish(t *tracing) {
 	t.path.Method, t.path.Flow, t.path.Source = t.flow.method, FlowConstant, t.flow.src
 	t.path.Started, t.path.Elapsed = t.started, time.Since(t.started)
 	delete(t.to.under, t)
+	t.to.mu.Lock()
 	t.to.done = append(t.to.done, t)
+	t.to.mu.Unlock()
 	t.to.call()
 }
 
@@ -253,14 +276,9 @@ func (e *rawEngine) finish(t *tracing) {
 // waits until there is. It returns false when the sockets are of no more use.
 // The caller holds the token.
 func (e *rawEngine) step() bool {
-	e.mu.Lock()
-	d := e.idle(time.Now())
-	e.asleep = d != 0
-	e.mu.Unlock()
-	err := e.net.wait(d)
+	err := e.net.wait(e.rest())
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.asleep = false
 	e.woken = time.Now()
 	due := e.woken
 	all := false
@@ -278,8 +296,24 @@ func (e *rawEngine) step() bool {
 			e.push(e.timers[0])
 		}
 	}
+	e.admit()
 	e.flush(due)
 	return true
+}
+
+// rest returns how long the engine may sleep, and has those who bring work
+// know that it does.
+func (e *rawEngine) rest() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d := e.idle(time.Now())
+	e.door.Lock()
+	defer e.door.Unlock()
+	if len(e.fresh) > 0 {
+		d = 0
+	}
+	e.asleep = d != 0
+	return d
 }
 
 // idle returns how long there is nothing to do; negative is until further notice.

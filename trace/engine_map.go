@@ -42,19 +42,18 @@ func (e *rawEngine) one(ctx context.Context, m Method, dst netip.Addr, o Options
 	if err != nil {
 		return path, operr.New(op, dst, err)
 	}
-	for more := true; more && err == nil; {
-		err = e.await(ctx, a)
-		e.mu.Lock()
-		told, done := t.told, t.done
-		t.told = nil
-		e.mu.Unlock()
+	for more := true; more; {
+		if err = e.await(ctx, a); err != nil {
+			break
+		}
+		done, told := a.take()
 		for _, h := range told {
-			if more = more && tell(h); !more {
+			if more = tell(h); !more {
 				break
 			}
 		}
-		if done {
-			err, more = nil, false
+		if len(done) > 0 {
+			return t.path, nil
 		}
 	}
 	e.abandon(a)
@@ -65,6 +64,7 @@ func (e *rawEngine) one(ctx context.Context, m Method, dst netip.Addr, o Options
 func (e *rawEngine) abandon(a *audience) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.admit()
 	for t := range a.under {
 		e.finish(t)
 	}
@@ -116,7 +116,8 @@ func (e *rawEngine) all(ctx context.Context, m Method, targets iter.Seq[netip.Ad
 				yield(Path{}, operr.New(op, nil, err))
 				return
 			}
-			for _, t := range e.take(a) {
+			done, _ := a.take()
+			for _, t := range done {
 				under--
 				if !yield(t.path, nil) {
 					return
@@ -135,12 +136,12 @@ func (e *rawEngine) start(m Method, dst netip.Addr, o Options, a *audience) erro
 }
 
 // take returns what an audience has got.
-func (e *rawEngine) take(a *audience) []*tracing {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	done := a.done
-	a.done = nil
-	return done
+func (a *audience) take() (done []*tracing, told []Hop) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	done, told = a.done, a.told
+	a.done, a.told = nil, nil
+	return done, told
 }
 
 // await waits until something is there for an audience, driving the engine
@@ -152,8 +153,6 @@ func (e *rawEngine) await(ctx context.Context, a *audience) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-e.closing:
-		e.mu.Lock()
-		defer e.mu.Unlock()
 		return e.gone()
 	case <-e.token:
 	}
@@ -167,8 +166,6 @@ func (e *rawEngine) await(ctx context.Context, a *audience) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-e.closing:
-			e.mu.Lock()
-			defer e.mu.Unlock()
 			return e.gone()
 		default:
 			e.step()
@@ -184,7 +181,7 @@ func (e *rawEngine) shut() {
 	}
 }
 
-// gone returns why the engine is of no more use.
+// gone returns why the engine is of no more use, once closing is closed.
 func (e *rawEngine) gone() error {
 	if e.failed != nil {
 		return e.failed

@@ -36,9 +36,11 @@ type rawSockets struct {
 	in, out *mmsg.Batch
 	heard   heard
 
-	mu     sync.Mutex // for wake and source
-	ask    int        // looks up source addresses; -1: a new socket every time
-	cookie uint64     // of the namespace
+	cookie  uint64 // of the namespace
+	askKept bool   // source addresses are asked for with one socket
+
+	mu     sync.Mutex // for what follows
+	ask    int
 	closed bool
 }
 
@@ -119,6 +121,7 @@ func (s *rawSockets) rememberNamespace() error {
 	if !elsewhere {
 		return nil
 	}
+	s.askKept = true
 	var err error
 	s.ask, err = s.asking(netip.IPv6Unspecified())
 	if errors.Is(err, unix.EAFNOSUPPORT) || s.icmp[1] < 0 {
@@ -255,10 +258,12 @@ func (s *rawSockets) has(v6 bool) bool {
 }
 
 func (s *rawSockets) source(dst, want netip.Addr) (src netip.Addr, zone uint32, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return src, 0, unix.EBADF
+	if dst.Zone() != "" || s.askKept {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed {
+			return src, 0, unix.EBADF
+		}
 	}
 	if dst.Zone() != "" {
 		if zone = sock.ZoneIndex(s.icmp[1], dst.Zone()); zone == 0 {
@@ -266,8 +271,10 @@ func (s *rawSockets) source(dst, want netip.Addr) (src netip.Addr, zone uint32, 
 		}
 		dst = sock.WithZone(dst, zone)
 	}
-	if s.ask >= 0 {
-		src, err = sourceOf(s.ask, dst, want)
+	if s.askKept {
+		if err = disconnect(s.ask); err == nil {
+			src, err = sourceOf(s.ask, dst, want)
+		}
 		return src, zone, err
 	}
 	src, here, err := s.askNew(dst, want)
@@ -305,10 +312,10 @@ func sourceOf(fd int, dst, want netip.Addr) (src netip.Addr, err error) {
 		if src, err = sourceOf(fd, want, netip.Addr{}); err != nil || src != want {
 			return src, unix.EADDRNOTAVAIL
 		}
-	}
-	// A socket that is connected prefers the source address that it has.
-	if err := disconnect(fd); err != nil {
-		return src, err
+		// A socket that is connected prefers the source address that it has.
+		if err := disconnect(fd); err != nil {
+			return src, err
+		}
 	}
 	// The port does not matter; 0 is refused.
 	if err := unix.Connect(fd, sock.Sockaddr(netip.AddrPortFrom(dst, 9))); err != nil {
