@@ -31,14 +31,15 @@ import (
 // where the loss begins, which also spans hops set aside or silent. With 5 %
 // of loss behind a path that loses nothing, the most probable hop is the right
 // one in 97 of 100 runs of 100 rounds, and in 99 of 150; the stretch is that
-// hop alone in 83 and 96 of them, and leaves it out in less than 1. With fewer probes it is longer, or the loss
-// is LossUnclear, and Needed says how many would do. One path in ten is taken
-// to have a hop that leaves some probes unanswered for reasons of its own.
+// hop alone in 83 and 96 of them, and leaves it out in less than 1. With fewer
+// probes it is longer, or the loss is LossUnclear, and Needed says how many
+// would do. One path in ten is taken to have a hop that leaves some probes
+// unanswered for reasons of its own.
 type Verdict struct {
 	Loss LossState `json:"loss"`
 	// Rate is the share of the probes to hop End that was lost, between Low
-	// and High with 95 % confidence (Wilson; Low and High are of loss on the
-	// path only when Loss is not LossMasked).
+	// and High with 95 % confidence (Wilson; when none was lost, High is what
+	// one in twenty such runs would not have seen).
 	Rate float64 `json:"rate"`
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
@@ -127,9 +128,9 @@ const (
 	LossNone                     // none to hop End
 	LossReal                     // it begins between After and At, and lasts to the end
 	LossUnclear                  // some probes are missing at the end, too few to tell
-	// LossMasked: the last hop answers with ICMP errors of which it seems to
-	// limit the rate, so what is missing there tells nothing. Up to End, if
-	// that is not 0, nothing is lost.
+	// LossMasked: the last hop seems to limit the rate of its answers, so what
+	// is missing there tells nothing. Up to End, if that is not 0, nothing is
+	// lost.
 	LossMasked
 )
 

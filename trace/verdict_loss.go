@@ -50,8 +50,7 @@ func (v *Verdict) judgeLoss(rows []*verdictRow) {
 		return
 	}
 	end := counted[len(counted)-1]
-	v.End, v.Rate, v.sent, v.lost = end.TTL, end.loss(), end.sent, end.lost()
-	v.Low, v.High = wilson(end.lost(), end.sent)
+	v.speak(end)
 	masked := end.TTL < rows[last].TTL // the very last hop limits its answers
 	switch w := begin(counted); {
 	case end.lost() == 0:
@@ -60,14 +59,20 @@ func (v *Verdict) judgeLoss(rows []*verdictRow) {
 		v.Loss, v.Needed = LossUnclear, needed(v.Rate, v.rounds)
 	case alone(counted, w):
 		end.State, masked = HopReluctant, true
-		v.Loss, v.End = LossNone, counted[len(counted)-2].TTL
-		v.sent, v.lost = counted[len(counted)-2].sent, counted[len(counted)-2].lost()
+		v.Loss = LossNone
+		v.speak(counted[len(counted)-2])
 	default:
 		v.locate(rows, counted, w)
 	}
 	if masked && v.Loss == LossNone {
 		v.Loss = LossMasked
 	}
+}
+
+// speak takes a hop for the one that speaks for the path.
+func (v *Verdict) speak(r *verdictRow) {
+	v.End, v.Rate, v.sent, v.lost = r.TTL, r.loss(), r.sent, r.lost()
+	v.Low, v.High = wilson(v.lost, v.sent)
 }
 
 // alone reports whether only the last hop loses, and answers with ICMP errors,
@@ -94,7 +99,7 @@ func setAside(rows []*verdictRow) {
 			gaps = regularBeside
 			r.State = HopReluctant
 		}
-		if r.icmp > 0 && r.limited(gaps) {
+		if r.limited(gaps) {
 			r.State, r.Every = HopLimited, r.regular.every().Round(time.Millisecond)
 		}
 	}

@@ -148,6 +148,11 @@ func TestVerdictAllLimited(t *testing.T) {
 		if v.Loss != LossMasked || v.End != 5 || v.Hops[5].State != HopLimited {
 			t.Fatalf("seed %d: only the target: %+v", seed, v)
 		}
+		// So are its echoes, as some hosts have it.
+		m.errors, m.hops[5].bucket = false, stock()
+		if v := m.watch(150).Verdict(); v.Loss != LossMasked || v.End != 5 || v.High > 0.05 {
+			t.Fatalf("seed %d: the target's echoes: %+v", seed, v)
+		}
 	}
 }
 

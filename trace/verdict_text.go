@@ -64,9 +64,9 @@ func (v *Verdict) sayLoss() []string {
 		return []string{fmt.Sprintf("Not enough probes: %s left %d of %d without an answer, which may be chance. About %d rounds would tell.",
 			v.hop(v.End), v.lost, v.sent, v.Needed)}
 	}
-	s := "Whether packets are lost cannot be told: the last hop that answers does so with ICMP errors, whose rate it seems to limit."
+	s := "Whether packets are lost cannot be told: the last hop that answers seems to limit how often it does."
 	if v.End != 0 {
-		s = fmt.Sprintf("No loss up to %s. The last hop that answers does so with ICMP errors, whose rate it seems to limit: what is missing there tells nothing.", v.hop(v.End))
+		s = fmt.Sprintf("No loss up to %s. The last hop that answers seems to limit how often it does: what is missing there tells nothing.", v.hop(v.End))
 	}
 	return []string{s + " Ask less often" + v.otherProbes()}
 }

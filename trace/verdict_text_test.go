@@ -46,6 +46,8 @@ func TestSentences(t *testing.T) {
 			"Of the 81 ms to the end, 78 ms are spent between hop 2 (2001:db8::2) and hop 3 (2001:db8::3), always: a long way, or a queue that is never empty."}},
 		{"few probes", 3, 3, func(*model) {}, []string{
 			"No loss seen: the target (2001:db8::ffff) answered all 3 probes, but with so few, loss of up to 63 % may go unseen."}},
+		{"masked", 3, 120, func(m *model) { m.interval = 100 * ms; m.errors = true; m.hops[2].bucket = stock() }, []string{
+			"No loss up to hop 2 (2001:db8::2). The last hop that answers seems to limit how often it does: what is missing there tells nothing. Ask less often, by UDP, or by TCP to an open port."}},
 		{"nothing", 3, 5, func(m *model) { m.hops[0].link = 1 }, []string{"Nothing answered."}},
 	} {
 		m := clean(7, tt.hops)
