@@ -17,6 +17,10 @@
 // way. With --tracert command line, probes and lines are those of Windows'
 // tracert: -d for no names, -h for the last TTL, -w in milliseconds.
 //
+// --multipath finds all paths that routers share traffic over by flow, prints
+// each interface with those behind it, and each path with its loss and a source
+// port that takes it; -q is the number of probes to each hop of each path.
+//
 // Not there, since they need packets of one's own making: -g, -r, -l, -D, -P
 // and the options of -O.
 //
@@ -84,6 +88,9 @@ func (s *settings) tracer() hops.Tracer {
 }
 
 func (s *settings) trace(ctx context.Context, t *cli.Tool, host string, dst netip.Addr) (err error) {
+	if s.paths.algorithm != "" {
+		return s.allPaths(ctx, t, host, dst)
+	}
 	if s.json {
 		p, err := s.tracer().Trace(ctx, dst)
 		if err == nil {

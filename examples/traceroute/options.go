@@ -24,6 +24,7 @@ type settings struct {
 	pause                         float64
 	port, squeries, last, longest int
 	bytes                         int // of a packet, as said in the first line
+	paths                         allPaths
 }
 
 func flags(t *cli.Tool) *settings {
@@ -54,6 +55,7 @@ func flags(t *cli.Tool) *settings {
 	f.Float64VarP(&s.pause, "sendwait", "z", 0, "`time` between probes: up to 10 in seconds, else in milliseconds")
 	f.BoolVar(&s.json, "json", false, "print the path as JSON when it is known")
 	f.BoolVar(&s.tracert, "tracert", false, "be Windows' tracert")
+	s.paths.flags(f)
 	f.BoolP("no-names", "d", false, "with --tracert: do not look up names")
 	f.IntVarP(&s.longest, "hops", "h", 0, "with --tracert: the last `TTL` to try")
 	return s
@@ -73,6 +75,9 @@ func (s *settings) options(t *cli.Tool, args []string) (err error) {
 		return err
 	}
 	if err := s.chooseMethod(); err != nil {
+		return err
+	}
+	if err := s.paths.check(t.Flags, s); err != nil {
 		return err
 	}
 	if s.wait != "" {
