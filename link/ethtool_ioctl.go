@@ -254,23 +254,28 @@ func (d *Device) setSize(set uint32) (uint32, error) {
 	return n, nil
 }
 
-// slack is room for strings and counters that come in between two calls: some
-// drivers write more than they announced when queues were added.
-const slack = 64
+// room is for how many strings and counters there is space when n were announced.
+// Kernels before 6.15 write what there is by now, which is more than they announced
+// when queues were added since: space for many costs little, a write beyond it
+// could not be noticed.
+func room(n int) int { return 4*n + 4096 }
 
 func (d *Device) ioctlStrings(set uint32) ([]string, error) {
 	n, err := d.setSize(set)
 	if err != nil || n == 0 {
 		return nil, err
 	}
-	b := make([]byte, 12+stringLen*int(n+slack))
+	b := make([]byte, 12+stringLen*room(int(n)))
 	host.PutUint32(b, ioctlGetStrings)
 	host.PutUint32(b[4:], set)
 	host.PutUint32(b[8:], n)
 	if err := d.kernel.ioctl(b); err != nil {
 		return nil, err
 	}
-	names := make([]string, min(host.Uint32(b[8:]), n+slack))
+	if host.Uint32(b[8:]) != n { // there are more or fewer by now
+		return nil, syscall.EAGAIN
+	}
+	names := make([]string, n)
 	for i := range names {
 		names[i] = nl.Text(b[12+stringLen*i:][:stringLen])
 	}
@@ -344,7 +349,7 @@ func (d *Device) driverStats() ([]Stat, error) {
 	if len(names) == 0 {
 		return nil, syscall.EOPNOTSUPP
 	}
-	b, err := d.call(ioctlGetStats, uint32(len(names)), 8+8*(len(names)+slack))
+	b, err := d.call(ioctlGetStats, uint32(len(names)), 8+8*room(len(names)))
 	if err != nil {
 		return nil, err
 	}
