@@ -330,7 +330,7 @@ func (s *mtuSearch) test(ttl int, sizes []int) error {
 		ps = append(ps, mtuProbe{ttl: ttl, size: sizes[0]})
 	}
 	if ttl == s.far && !s.slow && s.silentAt(ttl, s.top) {
-		ps = append(ps, s.along(s.top)...)
+		ps = append(ps, s.meanwhile(sizes)...)
 	}
 	control := cmp.Or(s.best(ttl, echo), s.small)
 	controls := 1
@@ -348,7 +348,68 @@ func (s *mtuSearch) test(ttl int, sizes []int) error {
 		return err
 	}
 	s.judgeEcho()
+	s.judgeMeanwhile(ttl, first)
 	return s.control(ttl, echo, first, controls)
+}
+
+// meanwhile returns what can be found out in the same time about the place of
+// a silent step: how far the largest size gets, then once more at the hop that
+// it seems not to get to, and at last the size to be proven there too.
+func (s *mtuSearch) meanwhile(sizes []int) []mtuProbe {
+	if ps := s.along(s.top); len(ps) > 0 {
+		return ps
+	}
+	bad, asked := s.suspect(), 0
+	for i := range s.probes {
+		if s.probes[i].ttl == bad {
+			asked++
+		}
+	}
+	if bad == s.far || bad == 0 || asked > 4*mtuProof {
+		return nil
+	}
+	var ps []mtuProbe
+	check := []int{s.top}
+	if last := sizes[0]; sizes[len(sizes)-1] == last && last < s.top {
+		check = append(check, last)
+	}
+	for _, size := range check {
+		more := max(0, mtuProof-s.evidence(bad, size))
+		ps = append(ps, slices.Repeat([]mtuProbe{{ttl: bad, size: size, echo: s.with(bad)}}, more)...)
+	}
+	if len(ps) > 0 {
+		ps = append(ps, mtuProbe{ttl: bad, size: s.small, echo: s.with(bad)})
+	}
+	return ps
+}
+
+// suspect returns the first hop that the largest size did not get to, s.far if
+// that is the end, and 0 where it is not clear.
+func (s *mtuSearch) suspect() int {
+	bad := s.far
+	for _, ttl := range slices.Backward(s.routers()) {
+		if s.lo(ttl) >= s.top {
+			break
+		}
+		if !s.silentAt(ttl, s.top) {
+			return 0
+		}
+		bad = ttl
+	}
+	return bad
+}
+
+// judgeMeanwhile is control for what was sent to a hop meanwhile.
+func (s *mtuSearch) judgeMeanwhile(ttl, first int) {
+	sent := s.probes[first:]
+	for _, c := range sent {
+		if c.ttl == ttl || c.size != s.small || c.kind == mtuExceeded {
+			continue
+		}
+		for i := range sent {
+			sent[i].voided = sent[i].voided || sent[i].ttl == c.ttl
+		}
+	}
 }
 
 // control looks whether a packet behind the others came back. Without it,
