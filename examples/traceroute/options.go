@@ -16,15 +16,15 @@ import (
 
 // settings are the command line.
 type settings struct {
-	opt                           trace.Options
-	four, six, icmp, tcp, udp     bool
-	numeric, extensions, json     bool
-	systems, back, mtu, tracert   bool
-	source, wait, method, asZone  string
-	pause                         float64
-	port, squeries, last, longest int
-	bytes                         int // of a packet, as said in the first line
-	paths                         allPaths
+	opt                          trace.Options
+	four, six, icmp, tcp, udp    bool
+	numeric, extensions, json    bool
+	systems, back, mtu, tracert  bool
+	source, wait, method, asZone string
+	pause                        float64
+	port, squeries, longest      int
+	bytes                        int // of a packet, as said in the first line
+	paths                        allPaths
 }
 
 func flags(t *cli.Tool) *settings {
