@@ -153,7 +153,7 @@ func TestTCP(t *testing.T) {
 				if answered := tc.want.From.IsValid(); answered != (got.RTT > 0) {
 					t.Errorf("rtt %v", got.RTT)
 				}
-				tc.want.Target, tc.want.Method = netip.MustParseAddr(tc.dst), MethodTCP
+				tc.want.Target, tc.want.Method, tc.want.Why = netip.MustParseAddr(tc.dst), MethodTCP, "asked for; a connect needs no privilege"
 				if d := cmp.Diff(tc.want, got, equal, cmpopts.IgnoreFields(Result{}, "RTT")); d != "" {
 					t.Error("-want +got:\n", d)
 				}

@@ -102,6 +102,29 @@ func TestGrowsInItsNamespace(t *testing.T) {
 	}
 }
 
+// IPv6 has identifiers, and a second sender, of its own.
+func TestSweepIPv6(t *testing.T) {
+	l := lab.New(t)
+	client, server := l.Host("client"), l.Host("server")
+	l.Connect(client.Port("eth0", "fd00:1::2/64"), server.Port("eth0", "fd00:1::1/64"))
+	client.Route("fd64::/64", "fd00:1::1")
+	anyIP(t, server, "fd64::/64")
+	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
+		e := open(t, client, Options{})
+		n := 0
+		for r, err := range e.Sweep(t.Context(), Hosts(netip.MustParsePrefix("fd64::/115")), &SweepOptions{Rate: -1, Times: true}) {
+			if err != nil || r.Outcome != OutcomeReply || r.From != r.Target || r.RTT <= 0 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			n++
+		}
+		ids := e.Identifiers()
+		if n != 8192 || e.Method() == MethodICMPDatagram && (len(ids.IPv4) != 1 || len(ids.IPv6) != min(2, runtime.GOMAXPROCS(0))) {
+			t.Errorf("%d hosts, %+v", n, ids)
+		}
+	})
+}
+
 // However a sweep at full speed ends, it ends at once and leaves nothing: TestMain
 // counts goroutines and descriptors.
 func TestSweepEnds(t *testing.T) {

@@ -166,7 +166,7 @@ func (e *Engine) Why() string { return e.why }
 func (e *Engine) Ping(ctx context.Context, dst netip.Addr) (Result, error) {
 	r, err := e.ping(ctx, dst.Unmap())
 	if err != nil {
-		return Result{Target: dst, Method: e.method}, operr.New("ping", dst, err)
+		return Result{Target: dst, Method: e.method, Why: e.why}, operr.New("ping", dst, err)
 	}
 	return r, nil
 }

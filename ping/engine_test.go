@@ -33,7 +33,7 @@ type outcomeCase struct {
 func outcomeCases() []outcomeCase {
 	icmp := icmperr.New(router4, 3, 1)
 	redirect := icmperr.New(router4, 5, 1)
-	base := Result{Target: host4, Seq: 1, Method: MethodICMPDatagram}
+	base := Result{Target: host4, Seq: 1, Method: MethodICMPDatagram, Why: "test"}
 	with := func(f func(*Result)) Result { r := base; f(&r); return r }
 	good := with(func(r *Result) {
 		r.Outcome, r.From, r.RTT, r.Stamp, r.TTL, r.Size = OutcomeReply, host4, 5*time.Millisecond, StampUser, 64, 64
@@ -230,7 +230,7 @@ func TestLocalErrorIsNoAnswer(t *testing.T) {
 	e := w.engine(t, nil)
 	w.script = func(p icmpsock.Packet, _ bool) []answer { return []answer{{msg: reply(e, p)}} }
 	got, err := e.Ping(t.Context(), host4)
-	want := Result{Target: host4, Seq: 1, Outcome: OutcomeLocalError, Method: MethodICMPDatagram, Err: "network is unreachable"}
+	want := Result{Target: host4, Seq: 1, Outcome: OutcomeLocalError, Method: MethodICMPDatagram, Why: "test", Err: "network is unreachable"}
 	if d := cmp.Diff(want, got, equal); err != nil || d != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, d)
 	}

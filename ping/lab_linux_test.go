@@ -96,7 +96,7 @@ func TestReply(t *testing.T) {
 			}
 			addr := netip.MustParseAddr(dst)
 			want := Result{Target: addr, Seq: seq, Outcome: OutcomeReply, From: addr, TTL: 63, TOS: 0x28, Size: 64,
-				Method: e.Method(), Stamp: StampKernel}
+				Method: e.Method(), Why: e.Why(), Stamp: StampKernel}
 			if d := cmp.Diff(want, got, equal, cmpopts.IgnoreFields(Result{}, "RTT")); d != "" {
 				t.Error("-want +got:\n", d)
 			}

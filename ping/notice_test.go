@@ -42,7 +42,7 @@ func TestNotices(t *testing.T) {
 				return []answer{{after: 2 * ms, msg: m}, {after: 5 * ms, msg: reply(e, p)}}
 			}
 			want := []Result{tc.notice}
-			want[0].Target, want[0].Seq, want[0].Method, want[0].Outcome = host4, 1, MethodICMPDatagram, OutcomeNotice
+			want[0].Target, want[0].Seq, want[0].Method, want[0].Outcome, want[0].Why = host4, 1, MethodICMPDatagram, OutcomeNotice, "test"
 			if !asked {
 				want = nil
 			}

@@ -107,7 +107,8 @@ type Result struct {
 	ICMP      *ICMPError    `json:"icmp,omitzero"`      // with OutcomeICMPError, and with OutcomeLate where an error was late
 	Damage    *Damage       `json:"damage,omitzero"`    // with OutcomeNotice: what is wrong with a reply
 	Record    *Record       `json:"record,omitzero"`    // with Options.RecordRoute or IPTimestamp
-	Method    Method        `json:"method"`             // what was used
+	Method    Method        `json:"method"`             // what was used; it never changes while an Engine is open
+	Why       string        `json:"why,omitzero"`       // why that
 	Stamp     StampSource   `json:"stamp,omitzero"`     // what RTT was made of
 	Sent      time.Time     `json:"sent,omitzero"`      // wall clock
 	Err       string        `json:"error,omitzero"`     // with OutcomeLocalError: what this host said

@@ -151,7 +151,7 @@ func (e *Engine) tell(s *slot, r *Result) {
 	if s.sink == nil {
 		return
 	}
-	r.Target, r.Seq, r.Method = s.dst, int(s.seq), e.method
+	r.Target, r.Seq, r.Method, r.Why = s.dst, int(s.seq), e.method, e.why
 	at := s.real
 	if s.tx != 0 {
 		at = s.tx

@@ -225,7 +225,7 @@ func (r *run) announceSent(ps []probe, told int) {
 			refused = refused[1:]
 			continue
 		}
-		r.ready = append(r.ready, Result{Target: ps[i].dst, Seq: int(ps[i].seq), Outcome: OutcomeSent, Method: r.e.method, Sent: now})
+		r.ready = append(r.ready, Result{Target: ps[i].dst, Seq: int(ps[i].seq), Outcome: OutcomeSent, Method: r.e.method, Why: r.e.why, Sent: now})
 	}
 }
 
@@ -234,7 +234,7 @@ func (r *run) refuse(p *probe, err error) {
 	r.e.mu.Lock()
 	defer r.e.mu.Unlock()
 	r.pending++
-	r.result(&Result{Target: p.dst, Seq: int(p.seq), Outcome: OutcomeLocalError, Method: r.e.method,
+	r.result(&Result{Target: p.dst, Seq: int(p.seq), Outcome: OutcomeLocalError, Method: r.e.method, Why: r.e.why,
 		Sent: time.Unix(0, r.e.clock().real), Err: err.Error()}, p.key)
 }
 

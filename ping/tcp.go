@@ -21,11 +21,14 @@ type TCP struct {
 	Options
 }
 
+// tcpWhy is Result.Why of TCP.
+const tcpWhy = "asked for; a connect needs no privilege"
+
 // Ping implements [Pinger]. Result.Seq is 0. A host that this system has no
 // route to is [OutcomeLocalError]; lack of ports or descriptors is an error.
 func (t TCP) Ping(ctx context.Context, dst netip.Addr) (Result, error) {
 	opt := t.resolved()
-	r := Result{Target: dst, Method: MethodTCP}
+	r := Result{Target: dst, Method: MethodTCP, Why: tcpWhy}
 	var err error
 	switch {
 	case !dst.IsValid():
@@ -38,7 +41,7 @@ func (t TCP) Ping(ctx context.Context, dst netip.Addr) (Result, error) {
 		err = connect(ctx, netip.AddrPortFrom(dst.Unmap(), t.Port), &opt, &r)
 	}
 	if err != nil {
-		return Result{Target: dst, Method: MethodTCP}, operr.New("ping: tcp", dst, err)
+		return Result{Target: dst, Method: MethodTCP, Why: tcpWhy}, operr.New("ping: tcp", dst, err)
 	}
 	return r, nil
 }

@@ -127,9 +127,9 @@ func judge(fd int, err error, r *Result) error {
 	case unix.ECONNREFUSED:
 		r.Outcome, r.From, r.Refused = OutcomeReply, r.Target, true
 	case unix.ETIMEDOUT:
-		*r = Result{Target: r.Target, Method: r.Method, Sent: r.Sent, Outcome: OutcomeTimeout}
+		*r = Result{Target: r.Target, Method: r.Method, Why: r.Why, Sent: r.Sent, Outcome: OutcomeTimeout}
 	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EACCES, unix.EPERM, unix.EINVAL, unix.ENETDOWN:
-		*r = Result{Target: r.Target, Method: r.Method, Sent: r.Sent, Outcome: OutcomeLocalError, Err: err.Error()}
+		*r = Result{Target: r.Target, Method: r.Method, Why: r.Why, Sent: r.Sent, Outcome: OutcomeLocalError, Err: err.Error()}
 	default:
 		return err
 	}
