@@ -170,6 +170,9 @@ type tracer interface {
 	Multipath(context.Context, netip.Addr, *trace.MultipathOptions) (trace.Graph, error)
 }
 
+// prohibited is an address that no packet may leave for.
+var prohibited = netip.MustParseAddr("10.77.0.1")
+
 var tracers = map[string]tracer{"udp": trace.UDP{Options: quickly}, "tcp": trace.TCP{Options: quickly}, "icmp": trace.ICMP{Options: quickly}}
 
 // explore runs on the client without any capability.
