@@ -188,6 +188,9 @@ func (v *view) rows(r *trace.Report, hops []hop, width int) (rows []row) {
 		case lossy[h.TTL] && v.color:
 			style = style.Foreground(tcell.ColorRed)
 		}
+		if *v.showAS {
+			name = pad(v.system(h.first()), asWidth) + name
+		}
 		rows = append(rows, row{pad(fmt.Sprintf("%2d. %s", h.TTL, name), width), style, h})
 		rows = v.labels(rows, h, 0, width)
 		for j, o := range others {

@@ -31,7 +31,6 @@ package main
 import (
 	"context"
 	"io"
-	"net/netip"
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -47,10 +46,10 @@ type settings struct {
 	wo                             trace.WatchOptions
 	four, six, udp, tcp            *bool
 	report, wide, json, csv, raw   *bool
-	numeric, both, mpls, curses    *bool
+	numeric, both, mpls, showAS    *bool
 	count, port, size, first, last *int
 	silent, mark, mode             *int
-	source, order                  *string
+	source, order, asZone          *string
 	interval, timeout              *time.Duration
 	fields                         []field
 }
@@ -74,7 +73,7 @@ func flags(t *cli.Tool) *settings {
 	s.count = f.IntP("report-cycles", "c", 0, "`number` of rounds; 10 in a report, else no end")
 	s.report = f.BoolP("report", "r", false, "print a report at the end")
 	s.wide = f.BoolP("report-wide", "w", false, "print a report with names in full")
-	s.curses = f.BoolP("curses", "t", false, "use the live screen")
+	f.BoolP("curses", "t", false, "use the live screen, as without it")
 	s.mode = f.Int("displaymode", 0, "`mode` of the live screen at first: 0 numbers, 1 charts, 2 both")
 	s.json = f.BoolP("json", "j", false, "print the report as JSON")
 	s.csv = f.BoolP("csv", "C", false, "print the report as comma separated values")
@@ -82,6 +81,8 @@ func flags(t *cli.Tool) *settings {
 	s.numeric = f.BoolP("no-dns", "n", false, "do not look up names")
 	s.both = f.BoolP("show-ips", "b", false, "show addresses beside names")
 	s.mpls = f.BoolP("mpls", "e", false, "show MPLS labels")
+	s.showAS = f.BoolP("aslookup", "z", false, "show autonomous systems")
+	s.asZone = f.String("as-zone", "asn.cymru.com", "`domain` that tells of autonomous systems")
 	s.order = f.StringP("order", "o", usual, "columns: L loss, D lost, R received, S sent, times N newest, B best, A average,\nW worst, V deviation, G geometric mean, jitter J newest, M mean, X worst, I interarrival")
 	return s
 }
@@ -111,6 +112,13 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		w.names = cli.NewNames(ctx)
 		defer w.names.Close()
 	}
+	if *s.showAS {
+		if w.as, err = hops.NewAS(ctx, *s.asZone); err != nil {
+			t.Warn("%v", err)
+		} else {
+			defer w.as.Close()
+		}
+	}
 	return w.choose(ctx, t)
 }
 
@@ -135,6 +143,3 @@ func (s *settings) tracer() watcher {
 	}
 	return trace.ICMP{Options: s.opt}
 }
-
-// sized settles the size of packets.
-func (s *settings) sized(dst netip.Addr) error { return sizeFor(s, dst) }

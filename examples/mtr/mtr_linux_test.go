@@ -82,6 +82,7 @@ func TestAgainstMtr(t *testing.T) {
 		"-rc 2 web1", "-rwc 2 web1", "-rnc 2 web1", "-rwbc 1 web1", "-rbc 1 10.3.0.5", "-rnc 1 -6 web6", "-rc 1 web6", "-rnc 2 -u web1",
 		"-rnc 1 -T -P 81 web1", "-rnc 1 -f 2 web1", "-rnc 1 -m 2 web1", "-rnc 2 10.3.0.8", "-n -C -c 2 web1", "-Cc 2 10.3.0.8",
 		"-rnc 2 -o LDRSNBAWVGJMXI web1", "-rnc 2 -s 100 -i 0.5 web1", "-rnc 1 -I eth0 -a 10.1.0.2 web1", "-rc 1",
+		"-rnzc 1 10.3.0.8", "-rwzc 1 web1", "-nCzc 1 10.3.0.8",
 	} {
 		all.Go(func() {
 			args := strings.Fields(line)
@@ -167,6 +168,34 @@ func TestRaw(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Autonomous systems come from the zone asked for, in every layout; without a
+// server they are not known.
+func TestSystems(t *testing.T) {
+	l := lab.New(t)
+	client, gate, server := l.Host("client"), l.Router("gate"), l.Host("server")
+	l.Connect(client.Port("eth0", "10.1.0.2/24"), gate.Port("a", "10.1.0.1/24"))
+	l.Connect(gate.Port("b", "198.51.100.1/24"), server.Port("eth0", "198.51.100.2/24"))
+	client.Route("default", "10.1.0.1")
+	server.Route("default", "198.51.100.1")
+	zone := lab.Zone{Origin: "asn.example.", Records: map[string][]string{"2.100.51.198.origin": {"TXT 64500 | 198.51.100.0/24 | XX | test |"}}}
+	server.ServeDNS("198.51.100.2:53", zone.Answer)
+	client.ResolvConf("nameserver 198.51.100.2\noptions timeout:1 attempts:1\n")
+	for line, want := range map[string]string{
+		"-rnzc 2 -i 0.1": "\n  1. AS???    10.1.0.1             0.0%     2 ", "-rnz -c 2 -i 0.1": "\n  2. AS64500  198.51.100.2         0.0%     2 ",
+		"-nCz -c 1": ",2,198.51.100.2,AS64500,0.00,1,", "-njz -c 1": `"ASN":"AS64500"`,
+	} {
+		out, stderr, code, err := client.RunChild("mtr", false, append(strings.Fields(line), "--as-zone", "asn.example", "198.51.100.2")...)
+		if err != nil || code != 0 || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v, exit code %d: %s%s", line, err, code, out, stderr)
+		}
+	}
+	client.ResolvConf("")
+	out, stderr, code, _ := client.RunChild("mtr", false, "-rnzc1", "198.51.100.2")
+	if code != 0 || !strings.Contains(string(out), "2. AS???    198.51.100.2") || !strings.Contains(string(stderr), "no name server is set up") {
+		t.Errorf("exit code %d: %s%s", code, out, stderr)
 	}
 }
 

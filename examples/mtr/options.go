@@ -66,9 +66,9 @@ func (s *settings) family() int {
 	return 0
 }
 
-// sizeFor settles the size of packets. The library needs some bytes to tell
-// its own; the classic makes packets as small as they come.
-func sizeFor(s *settings, dst netip.Addr) error {
+// sized settles the size of packets. The library needs some bytes to tell its
+// own; the classic makes packets as small as they come.
+func (s *settings) sized(dst netip.Addr) error {
 	least := 44
 	if dst.Is6() {
 		least = 64

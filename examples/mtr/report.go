@@ -63,31 +63,52 @@ func (w *session) failed(t *cli.Tool) int {
 }
 
 // The report's names begin at column 8 and end at column 33, or as far right
-// as the longest needs it with -w.
-const prefix, nameWidth = 8, 25
+// as the longest needs it with -w. With -z systems stand before them.
+const hostWidth, asWidth = 27, 9
+
+// widths returns those of the names and of this host's name above them.
+func (w *session) widths(hops []hop) (name, host int) {
+	if !*w.wide {
+		name, host = hostWidth-2, hostWidth
+		if *w.showAS {
+			name = hostWidth - asWidth + 1
+		}
+		return name, host
+	}
+	name = len(hostname())
+	for i := range hops {
+		first, others := w.who(&hops[i])
+		name = max(name, utf8.RuneCountInString(first))
+		for _, o := range others {
+			name = max(name, utf8.RuneCountInString(w.name(o.Addr)))
+		}
+	}
+	if *w.showAS {
+		return name + 1, name + asWidth
+	}
+	return name, name // two columns too far to the left, as in the classic
+}
 
 func (w *session) printReport(out io.Writer, r *trace.Report) {
-	width, host := nameWidth, prefix+nameWidth-len("HOST: ")
 	hops := lines(r)
-	if *w.wide {
-		width = len(hostname())
-		for i := range hops {
-			name, others := w.who(&hops[i])
-			width = max(width, utf8.RuneCountInString(name))
-			for _, o := range others {
-				width = max(width, utf8.RuneCountInString(w.name(o.Addr)))
-			}
-		}
-		host = width // two columns too far to the left, as in the classic
-	}
+	width, host := w.widths(hops)
 	fmt.Fprintf(out, "HOST: %s%s\n", pad(hostname(), host), header(w.fields))
 	for i := range hops {
 		h := &hops[i]
 		name, others := w.who(h)
-		fmt.Fprintf(out, "%3d.|-- %s%s\n", h.TTL, pad(name, width), values(w.fields, h))
+		if *w.showAS {
+			fmt.Fprintf(out, "%3d. %s", h.TTL, pad(w.system(h.first()), asWidth))
+		} else {
+			fmt.Fprintf(out, "%3d.|-- ", h.TTL)
+		}
+		fmt.Fprintf(out, "%s%s\n", pad(name, width), values(w.fields, h))
 		w.printLabels(out, h, 0)
 		for i, o := range others {
-			fmt.Fprintf(out, "%8s%s\n", "", pad(w.name(o.Addr), width))
+			if *w.showAS {
+				fmt.Fprintf(out, "%5s%s%s\n", "", pad(w.system(o.Addr), asWidth), pad(w.name(o.Addr), width))
+			} else {
+				fmt.Fprintf(out, "%8s%s\n", "", pad(w.name(o.Addr), width))
+			}
 			w.printLabels(out, h, i+1)
 		}
 	}
@@ -168,6 +189,9 @@ func (w *session) printVerdict(out io.Writer, r *trace.Report) {
 func (w *session) printCSV(out io.Writer, r *trace.Report) {
 	var b strings.Builder
 	b.WriteString("Mtr_Version,Start_Time,Status,Host,Hop,Ip,")
+	if *w.showAS {
+		b.WriteString("Asn,")
+	}
 	for _, f := range w.fields {
 		b.WriteString(f.title + ",")
 	}
@@ -177,6 +201,9 @@ func (w *session) printCSV(out io.Writer, r *trace.Report) {
 		name, _ := w.who(&hops[i])
 		name = strings.ReplaceAll(name, ",", "_") // a name server may say anything
 		fmt.Fprintf(&b, "MTR.netsonde,%d,OK,%s,%d,%s", w.started.Unix(), cli.Escape(w.host), hops[i].TTL, name)
+		if *w.showAS {
+			b.WriteString("," + w.system(hops[i].first()))
+		}
 		for _, f := range w.fields {
 			if v, ok := f.value(&hops[i]).(float64); ok {
 				fmt.Fprintf(&b, ",%.2f", v)
@@ -212,6 +239,9 @@ func (w *session) classic(r *trace.Report) any {
 	for i := range hops {
 		name, _ := w.who(&hops[i])
 		h := hub{"count": hops[i].TTL, "host": name}
+		if *w.showAS {
+			h["ASN"] = w.system(hops[i].first())
+		}
 		for _, f := range w.fields {
 			if f.key == ' ' {
 				continue

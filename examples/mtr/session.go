@@ -30,7 +30,8 @@ type session struct {
 	host    string
 	dst     netip.Addr
 	started time.Time
-	plain   bool // addresses in spite of names
+	plain   bool       // addresses in spite of names
+	as      *cli.Names // autonomous systems; nil: none
 
 	mu     sync.Mutex
 	names  *cli.Names   // nil: addresses only
@@ -76,6 +77,9 @@ func (w *session) add(p trace.Probe) {
 	w.now.Add(p)
 	if w.names != nil && p.From.IsValid() {
 		w.names.Host(p.From)
+	}
+	if w.as != nil && p.From.IsValid() {
+		w.as.Host(p.From)
 	}
 	if w.charts == nil || p.Late {
 		return
@@ -129,11 +133,32 @@ func (w *session) name(a netip.Addr) string {
 	return cli.Escape(name)
 }
 
+// system is the autonomous system of an address, as far as it is known.
+func (w *session) system(a netip.Addr) string {
+	if w.as != nil && a.IsValid() {
+		if as := w.as.Host(a); as != "" {
+			return as
+		}
+	}
+	return "AS???"
+}
+
+// first is the address of the last answer at a hop.
+func (h *hop) first() netip.Addr {
+	if len(h.Responders) == 0 {
+		return netip.Addr{}
+	}
+	return h.Responders[0].Addr
+}
+
 // patience is how long a report waits for names.
 const patience = 500 * time.Millisecond
 
 func (w *session) waitForNames() {
 	if w.names != nil {
 		w.names.Wait(patience)
+	}
+	if w.as != nil {
+		w.as.Wait(patience)
 	}
 }
