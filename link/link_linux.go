@@ -38,14 +38,20 @@ func (o *Options) mask(body []byte) []byte {
 
 func list(ctx context.Context, o *Options) ([]Link, error) {
 	const op = "link: list"
-	c, err := nl.Dial(o.config())
+	cfg := o.config()
+	cfg.Guard = []uint32{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR}
+	c, err := nl.Dial(cfg)
 	if err != nil {
 		return nil, operr.New(op, nil, err)
 	}
 	defer c.Close()
 	var links []Link
 	for range tries {
+		c.Hold()
 		links, err = snapshot(ctx, c, o)
+		if c.Release() && err == nil {
+			err = nl.ErrInterrupted
+		}
 		if !errors.Is(err, nl.ErrInterrupted) {
 			break
 		}

@@ -70,12 +70,12 @@ type reader struct {
 	p parser
 }
 
-func open(o *Options, tries int) (*reader, error) {
+func open(o *Options, tries int, guard ...uint32) (*reader, error) {
 	r := &reader{}
 	if o != nil {
 		r.o = *o
 	}
-	c, err := nl.Dial(nl.Config{Family: unix.NETLINK_ROUTE, NetNS: r.o.NetNS, Tries: tries})
+	c, err := nl.Dial(nl.Config{Family: unix.NETLINK_ROUTE, NetNS: r.o.NetNS, Tries: tries, Guard: guard})
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +133,16 @@ func (r *completer) complete(ctx context.Context, route *Route) (err error) {
 	return nil
 }
 
+// routeGroups tell of changes to routing tables, which kernels do not mark, some of
+// them by what becomes of an interface.
+var routeGroups = []uint32{unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_LINK}
+
 // listTries is how often an interrupted table is read.
 const listTries = 4
 
 func list(ctx context.Context, o *Options) ([]Route, error) {
 	const op = "route: list"
-	r, err := open(o, 1)
+	r, err := open(o, 1, routeGroups...)
 	if err != nil {
 		return nil, operr.New(op, nil, err)
 	}
@@ -195,7 +199,7 @@ var errStop = errors.New("stop")
 func all(ctx context.Context, o *Options) iter.Seq2[Route, error] {
 	const op = "route: list"
 	return func(yield func(Route, error) bool) {
-		r, err := open(o, 1)
+		r, err := open(o, 1, routeGroups...)
 		if err != nil {
 			yield(Route{}, operr.New(op, nil, err))
 			return

@@ -121,3 +121,27 @@ func TestChangeErrors(t *testing.T) {
 		t.Errorf("unprivileged: %v", err)
 	}
 }
+
+// A table that changes while it is read is said to have changed.
+func TestChangedWhileRead(t *testing.T) {
+	h := three(t)
+	o := &Options{NetNS: h.NetNSFD(), Family: FamilyIPv4}
+	n := 0
+	var last error
+	for _, err := range All(t.Context(), o) {
+		if last = err; n == 0 {
+			if err := Add(t.Context(), Route{Dst: netip.MustParsePrefix("10.99.0.0/16"), Device: "eth0"}, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n++
+	}
+	if !errors.Is(last, ErrInterrupted) || n < 5 {
+		t.Errorf("%d routes, %v", n, last)
+	}
+	for range 3 {
+		if _, err := List(t.Context(), o); err != nil {
+			t.Errorf("at rest: %v", err)
+		}
+	}
+}

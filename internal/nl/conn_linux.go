@@ -32,6 +32,7 @@ type Conn struct {
 	buf      []byte
 	broken   error    // an answer was left half read: only Close is left
 	warnings []string // words that came with success
+	guard    *guard   // nil: none
 }
 
 // transport is the socket, so that tests can put a kernel of their own here.
@@ -73,7 +74,18 @@ func Dial(cfg Config) (*Conn, error) {
 		c.Close()
 		return nil, fmt.Errorf("hear netlink groups: %w", err)
 	}
-	return newConn(cfg, newSocket(c, raw)), nil
+	conn := newConn(cfg, newSocket(c, raw))
+	if len(cfg.Guard) == 0 {
+		return conn, nil
+	}
+	// A small buffer will do: that it is full is news enough.
+	events, err := Dial(Config{Family: cfg.Family, NetNS: cfg.NetNS, Groups: cfg.Guard, Buffer: 1 << 12})
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	conn.guard = &guard{t: events.t}
+	return conn, nil
 }
 
 // subscribe makes room and joins the groups, in this order: the first
@@ -104,7 +116,12 @@ func newConn(cfg Config, t transport) *Conn {
 }
 
 // Close releases the socket.
-func (c *Conn) Close() error { return c.t.close() }
+func (c *Conn) Close() error {
+	if c.guard != nil {
+		c.guard.t.close()
+	}
+	return c.t.close()
+}
 
 // Warnings returns what the kernel said along with success, such as about
 // deprecated requests.
@@ -118,8 +135,9 @@ func (c *Conn) Dump(ctx context.Context, m Message, fn func(typ uint16, body []b
 		if try > 0 && c.cfg.Restart != nil {
 			c.cfg.Restart()
 		}
+		c.guard.begin()
 		interrupted, err := c.exchange(ctx, m, false, fn)
-		if err != nil || !interrupted {
+		if err != nil || !interrupted && !c.guard.changed() {
 			return err
 		}
 	}

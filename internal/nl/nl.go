@@ -36,6 +36,11 @@ type Config struct {
 	// collected. Nil where nothing is.
 	Restart func()
 
+	// Guard are the groups (RTNLGRP_*) that tell of changes to what is dumped. One
+	// that is heard of during a dump interrupts it: the kernel does not mark what
+	// changes while it fills the last datagram, and of some tables nothing.
+	Guard []uint32
+
 	// Groups are the multicast groups to hear (RTNLGRP_*). A connection that
 	// hears some is for [Watch] alone.
 	Groups []uint32
