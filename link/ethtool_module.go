@@ -25,6 +25,7 @@ type Module struct {
 	Date      string     `json:"date_code,omitzero"` // YYMMDD and lot
 	CLEI      string     `json:"clei,omitzero"`
 
+	Compliance Words          `json:"compliance,omitzero"`    // "10GBASE-SR", "passive cable" …
 	BitRate    uint32         `json:"bit_rate,omitzero"`      // MBd a lane, nominal
 	Wavelength float64        `json:"wavelength_nm,omitzero"` // 0: copper, or not told
 	Tolerance  float64        `json:"wavelength_tolerance_nm,omitzero"`
@@ -314,6 +315,7 @@ func (m *Module) length(medium string, v byte, unit float64) {
 // decodeSFP reads SFF-8472: address 0xA0 and, where there is one, 0xA2.
 func (m *Module) decodeSFP(a, d []byte) {
 	m.Connector, m.BitRate = Connector(a[2]), uint32(a[12])*100
+	m.Compliance = complianceSFP(a)
 	if a[12] == 255 { // more than a byte can say
 		m.BitRate = uint32(a[66]) * 250
 	}
@@ -352,6 +354,7 @@ func (m *Module) decodeQSFP(low, up, third []byte) {
 		return
 	}
 	m.Connector, m.BitRate = Connector(up[2]), uint32(up[12])*100
+	m.Compliance = complianceQSFP(up)
 	if up[12] == 255 {
 		m.BitRate = uint32(up[94]) * 250
 	}
@@ -393,24 +396,35 @@ func (m *Module) decodeCMIS(low []byte, p modulePages) {
 	if !optical {
 		m.Lengths = append(m.Lengths, ModuleLength{"copper", cableLength(up[74])})
 	}
-	t, v := celsius(low, 14), volts(low, 16)
-	m.Temperature, m.Voltage = &t, &v
-	if one := p.half(i2cMain, 1, 128); one != nil && optical {
-		m.Wavelength, m.Tolerance = be16(one, 10)/20, be16(one, 12)/200
-		m.RxOMA = one[23]&0x10 == 0
-		smf := []float64{100, 1000, 0, 0}[one[4]>>6] // the other units are reserved
-		m.length("smf", one[4]&0x3f, smf)
-		m.length("om5", one[5], 2)
-		m.length("om4", one[6], 2)
-		m.length("om3", one[7], 2)
-		m.length("om2", one[8], 1)
+	one := p.half(i2cMain, 1, 128)
+	if one == nil { // flat memory: a passive cable
+		return
 	}
-	if two := p.half(i2cMain, 2, 128); two != nil && optical {
-		m.Limits = &ModuleLimits{limits(two, 0, celsius), limits(two, 8, volts), limits(two, 56, bias), limits(two, 48, power), limits(two, 64, power)}
+	if t := celsius(low, 14); one[31]&1 != 0 {
+		m.Temperature = &t
 	}
-	if lanes := p.half(i2cMain, 0x11, 128); lanes != nil && optical {
+	if v := volts(low, 16); one[31]&2 != 0 {
+		m.Voltage = &v
+	}
+	if !optical {
+		return
+	}
+	m.Wavelength, m.Tolerance = be16(one, 10)/20, be16(one, 12)/200
+	m.RxOMA = one[23]&0x10 == 0
+	smf := []float64{100, 1000, 0, 0}[one[4]>>6] // the other units are reserved
+	m.length("smf", one[4]&0x3f, smf)
+	m.length("om5", one[5], 2)
+	m.length("om4", one[6], 2)
+	m.length("om3", one[7], 2)
+	m.length("om2", one[8], 1)
+	scale := []float64{1, 2, 4, 1}[one[32]>>3&3] // of laser currents
+	scaled := func(b []byte, at int) float64 { return bias(b, at) * scale }
+	if two := p.half(i2cMain, 2, 128); two != nil {
+		m.Limits = &ModuleLimits{limits(two, 0, celsius), limits(two, 8, volts), limits(two, 56, scaled), limits(two, 48, power), limits(two, 64, power)}
+	}
+	if lanes := p.half(i2cMain, 0x11, 128); lanes != nil && one[32]&7 != 0 {
 		for i := range 8 {
-			m.Lanes = append(m.Lanes, ModuleLane{bias(lanes, 42+2*i), power(lanes, 26+2*i), power(lanes, 58+2*i)})
+			m.Lanes = append(m.Lanes, ModuleLane{scaled(lanes, 42+2*i), power(lanes, 26+2*i), power(lanes, 58+2*i)})
 		}
 	}
 }

@@ -143,8 +143,31 @@ func TestModuleForms(t *testing.T) {
 	if m := change(func(b []byte) { b[0] = 0x77 }); m.Vendor != "" || m.Type.String() != "module(119)" || len(m.Pages) != 2 {
 		t.Errorf("unknown type: %+v", m)
 	}
+	if m := change(func(b []byte) { b[3], b[36] = 0x80, 0x02 }); !slices.Equal(m.Compliance, Words{"10GBASE-ER", "25GBASE-SR"}) {
+		t.Errorf("compliance %q", m.Compliance)
+	}
 	if m := change(func(b []byte) { b[12], b[66] = 255, 103 }); m.BitRate != 25750 {
 		t.Errorf("bit rate %d", m.BitRate)
+	}
+}
+
+// CMIS says what it measures and in which unit.
+func TestModuleCMIS(t *testing.T) {
+	m := modules(t)[filepath.Join("testdata", "ethtool", "module-cmis.json")]
+	change := func(measured, scale byte) Module {
+		pages := slices.Clone(m.Pages)
+		pages[2].Data = slices.Clone(pages[2].Data)
+		pages[2].Data[31], pages[2].Data[32] = measured, scale
+		return decodeModule(pages)
+	}
+	if got := change(3, 0x0f); got.Lanes[0].Bias != 2*m.Lanes[0].Bias || got.Limits.Bias.HighAlarm != 2*m.Limits.Bias.HighAlarm || got.Temperature == nil {
+		t.Errorf("doubled: %+v", got)
+	}
+	if got := change(2, 0); got.Lanes != nil || got.Temperature != nil || got.Voltage == nil {
+		t.Errorf("not measured: %+v", got)
+	}
+	if got := decodeModule(m.Pages[:2]); got.Vendor != m.Vendor || got.Limits != nil || got.Temperature != nil {
+		t.Errorf("flat: %+v", got)
 	}
 }
 

@@ -51,6 +51,9 @@ func cmis(m *link.Module) bool {
 
 func (w moduleWriter) identity(m *link.Module) {
 	sfp := m.Type == link.ModuleSFP
+	for _, c := range m.Compliance {
+		w.row("Transceiver type", "%s", standard(c, sfp))
+	}
 	if m.BitRate != 0 {
 		unit := "Mbps"
 		if sfp {
@@ -94,6 +97,8 @@ func (w moduleWriter) measured(m *link.Module) {
 	}
 	if m.Temperature != nil {
 		w.row("Module temperature", "%s", degrees(*m.Temperature))
+	}
+	if m.Voltage != nil {
 		w.row("Module voltage", "%.4f V", *m.Voltage)
 	}
 	if m.Type == link.ModuleSFP {
@@ -168,6 +173,32 @@ func moduleName(t link.ModuleType) string {
 		return "DSFP Dual Small Form Factor Pluggable Transceiver"
 	}
 	return t.String()
+}
+
+// standard is a standard in ethtool's words, which have the speed in front.
+func standard(c string, sfp bool) string {
+	if text, ok := standards[c]; ok && !sfp {
+		return text
+	}
+	speed, kind, ok := strings.Cut(c, "BASE-")
+	switch {
+	case !ok:
+		return c
+	case strings.HasSuffix(speed, "G") && (speed == "10G" || !sfp):
+		return fmt.Sprintf("%s Ethernet: %s Base-%s", speed, speed, kind)
+	case strings.HasSuffix(speed, "G"):
+		return "Extended: " + c
+	case c == "100BASE-LX10":
+		return "Ethernet: 100BASE-LX/LX10"
+	}
+	return "Ethernet: " + c
+}
+
+var standards = map[string]string{
+	"100G CWDM4": "100G Ethernet: 100G CWDM4 MSA with FEC", "100G PSM4": "100G Ethernet: 100G PSM4 Parallel SMF",
+	"100G CWDM4 without FEC": "100G Ethernet: 100G CWDM4 MSA without FEC", "100GBASE-SR4": "100G Ethernet: 100G Base-SR4 or 25GBase-SR",
+	"100GBASE-CR4": "100G Ethernet: 100G Base-CR4 or 25G Base-CR CA-L", "40G PSM4": "40G Ethernet: 40G PSM4 Parallel SMF",
+	"40G active cable (XLPPI)": "40G Ethernet: 40G Active Cable (XLPPI)", "4x10GBASE-SR": "4x10G Ethernet: 10G Base-SR",
 }
 
 var connectorNames = map[string]string{
