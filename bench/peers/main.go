@@ -32,12 +32,13 @@ type part struct {
 // rooms are the comparisons by name.
 var rooms = map[string][]part{
 	"ping":    {{"ping", comparePing}},
-	"netlink": {{"sockets", compareSockets}},
+	"netlink": {{"routes", compareRoutes}, {"dumps", compareDumps}, {"changes", compareChanges}, {"sockets", compareSockets}},
 	"trace":   {{"multipath", compareTraceMultipath}, {"watch", compareTraceWatch}, {"mtu", compareTraceMTU}},
 }
 
 func main() {
 	registerPing()
+	registerRoutes()
 	registerSockets()
 	registerTraceWatch()
 	code, err := lab.Isolated(func() int {
