@@ -82,3 +82,25 @@ func TestMultipathTogether(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestMultipathNobody: nobody has the address, which the last router tells
+// after three seconds.
+func TestMultipathNobody(t *testing.T) {
+	w := newWeb(t, webs["three branches"], "1")
+	last := w.end(4, len(w.links)-1, 99)
+	err := w.hosts[0].DoUnprivileged(func() error {
+		g, err := trace.UDP{Options: quickly}.Multipath(t.Context(), last, &trace.MultipathOptions{Failure: 1e-4})
+		if g.End != trace.EndUnreachable || g.Reached || !g.Complete || g.Width() != 3 {
+			t.Errorf("end %v, reached %v, complete %v\n%v", g.End, g.Reached, g.Complete, g)
+			return err
+		}
+		v := g.Vertices[len(g.Vertices)-1]
+		if v.Outcome != trace.OutcomeUnreachable || v.ICMP == nil || v.Addr != w.addr(4, 4) || v.TTL != 4 {
+			t.Errorf("%+v", v)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

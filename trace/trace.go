@@ -34,6 +34,7 @@
 // always have a source port of their own, since two connections cannot share
 // all four numbers; addresses, target port and flow label (0) are constant.
 // ICMP probes share identifier and checksum: FlowConstant.
+// [UDP.Multipath] finds the paths of all flows.
 //
 // # Watching a path
 //

@@ -117,6 +117,9 @@ func (s *settings) printGraph(ctx context.Context, t *cli.Tool, g trace.Graph) {
 		if !v.Silent() {
 			line = fmt.Sprintf("%4s  %s  %s%s", g.Label(i), name(v.Addr), trip(v.Lowest, v.Average), loss(v.Sent, v.Lost))
 		}
+		if v.Outcome == trace.OutcomeUnreachable && v.ICMP != nil {
+			line += "  " + v.ICMP.Kind.String()
+		}
 		if v.PerPacket {
 			line += "  sends packets of one flow different ways"
 		}

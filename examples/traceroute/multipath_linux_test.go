@@ -72,6 +72,9 @@ func TestMultipath(t *testing.T) {
 		if n := strings.Count(text, "\npath "); n != ways && !strings.Contains(line, ".99") {
 			t.Errorf("%s: %d paths, want %d\n%s", line, n, ways, text)
 		}
+		if strings.Contains(line, ".99") && !strings.Contains(text, "  host_unreachable\n") {
+			t.Errorf("%s:\n%s", line, text)
+		}
 		if !strings.HasPrefix(line, "--multipath -n --failure 1e-6 10.6.0.5") {
 			continue
 		}

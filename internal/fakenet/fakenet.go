@@ -23,6 +23,7 @@ type Node struct {
 	Silent    bool
 	Alias     netip.Addr    // not zero: every second answer comes from it
 	Loss      float64       // share of the packets lost on the way to the node
+	Delay     time.Duration // of its answers
 	Every     time.Duration // answers once in so long, after a burst of six
 	tokens    float64
 	last      time.Time
@@ -102,6 +103,7 @@ func (n *Net) Send(id, flow, ttl int) error {
 				return nil
 			}
 			rtt := time.Duration(hop)*n.RTT + time.Duration(n.rand.IntN(3))*n.RTT/4
+			rtt += x.Delay
 			a := multipath.Answer{ID: id, From: x.Addr, RTT: rtt, Final: final, Unclear: n.Short && !n.alone}
 			if x.answers++; x.Alias.IsValid() && x.answers%2 == 0 {
 				a.From = x.Alias

@@ -148,6 +148,8 @@ func TestOdd(t *testing.T) {
 		"limited target":    set(star(2), 4, limited),
 		"lossy branch":      set(star(3), 1, lossy),
 		"lossy first":       set(star(3), 0, lossy),
+		"late end":          set(line(4), 4, func(x *fakenet.Node) { x.Delay = 2500 * time.Millisecond }),
+		"late router":       set(line(4), 2, func(x *fakenet.Node) { x.Delay = 200 * time.Millisecond }),
 		"one address twice": set(line(5), 3, func(x *fakenet.Node) { x.Addr = fakenet.Addr(2) }),
 		"round and round":   set(set(line(8), 4, func(x *fakenet.Node) { x.Addr = fakenet.Addr(1) }), 5, func(x *fakenet.Node) { x.Addr = fakenet.Addr(2) }),
 		"one on two sides":  set(star(4), 2, func(x *fakenet.Node) { x.Addr = fakenet.Addr(1) }),

@@ -46,10 +46,12 @@ func (p *plan) run(w Wire, now func() time.Time) error {
 		if i >= 0 && spent {
 			p.exhausted, i = true, -1
 		}
-		if i < 0 && len(p.flying) == 0 {
-			return nil
-		}
 		wait := p.deadline()
+		if i < 0 && len(p.flying) == 0 {
+			if wait = p.linger(); spent || !wait.After(t) {
+				return nil
+			}
+		}
 		if i >= 0 && ready.After(t) {
 			wait = earliest(wait, ready)
 		} else if i >= 0 {
@@ -75,6 +77,23 @@ func (p *plan) run(w Wire, now func() time.Time) error {
 			p.hear(a, w)
 		}
 	}
+}
+
+// linger returns until when late news of the end of the paths is waited for,
+// where no path ends: a router takes three seconds to find out that it cannot
+// reach a neighbour (RFC 4861, and mcast_solicit in arp(7)).
+func (p *plan) linger() (until time.Time) {
+	for _, f := range p.flows {
+		if f.end < endless {
+			return time.Time{}
+		}
+	}
+	for _, pr := range p.probes {
+		if pr.hop > p.far {
+			return pr.sent.Add(p.c.Timeout)
+		}
+	}
+	return time.Time{}
 }
 
 // next returns the index of what to send next and when that may be; -1 for
