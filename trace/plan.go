@@ -127,6 +127,17 @@ func (p *plan) expire(now time.Time) (wait time.Time) {
 	return wait
 }
 
+// overdue reports whether the time of a probe is over.
+func (p *plan) overdue(now time.Time) bool {
+	return slices.ContainsFunc(p.probes, func(pr probe) bool {
+		if !pr.waiting {
+			return false
+		}
+		d := p.deadline(&pr)
+		return !d.IsZero() && !d.After(now)
+	})
+}
+
 // deadline returns until when a probe is waited for.
 func (p *plan) deadline(pr *probe) time.Time {
 	if p.o.Queries == 1 && p.answered(pr.ttl) {
@@ -171,6 +182,9 @@ func (p *plan) deadline(pr *probe) time.Time {
 // factor returns what Options.Here and Near make of answers that have come; 0
 // for nothing.
 func (p *plan) factor(ttl int) time.Duration {
+	if p.o.Here == 0 && p.o.Near == 0 {
+		return 0
+	}
 	for i := p.hopIndex(ttl); i < len(p.hops); i++ {
 		f := p.o.Near
 		if i == p.hopIndex(ttl) {

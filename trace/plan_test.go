@@ -98,6 +98,25 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPlanStalled stops the process for a second, in which answers come and
+// times run out.
+func TestPlanStalled(t *testing.T) {
+	refusal := icmperr.New(simAddr(3), 1, 3)
+	for _, at := range []int{1, 3, 6, 9} {
+		s := newSim(simHop{rtt: 5 * ms}, simHop{rtt: 10 * ms}, simHop{rtt: 15 * ms, icmp: &refusal, after: 3050 * ms}, simHop{silent: true})
+		s.fail = func(n int) error {
+			if n == at {
+				s.now = s.now.Add(time.Second)
+			}
+			return nil
+		}
+		p, _ := simulate(t, s, Options{}, true)
+		if got := summary(p); !strings.HasPrefix(got, "1 2 3 unreachable") {
+			t.Errorf("stalled at probe %d: %s", at, got)
+		}
+	}
+}
+
 // A hop without tokens answers when it has some again, if the path is dead
 // and there is time; so does a target.
 func TestPlanRateLimit(t *testing.T) {

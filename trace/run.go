@@ -37,8 +37,29 @@ const backoffs = 7
 // run carries out a plan. The error is the one that ended the wait.
 func run(p *plan, w wire, now func() time.Time) error {
 	clear, tries := true, 0
+	hear := func(until time.Time) error {
+		answers, err := w.wait(until)
+		t := now()
+		for _, a := range answers {
+			switch {
+			case !a.unclear:
+				p.answer(a.id, a.reply, t)
+			case clear:
+				clear = false
+				w.split()
+				p.restart()
+			}
+		}
+		return err
+	}
 	for {
 		t := now()
+		if p.overdue(t) {
+			// A busy machine may have kept this process from hearing what came.
+			if err := hear(t); err != nil {
+				return err
+			}
+		}
 		s := p.next(t)
 		for _, id := range p.gone {
 			w.forget(id)
@@ -63,20 +84,8 @@ func run(p *plan, w wire, now func() time.Time) error {
 			// probe beyond its end.
 			s.wait = t
 		}
-		answers, err := w.wait(s.wait)
-		if err != nil {
+		if err := hear(s.wait); err != nil {
 			return err
-		}
-		t = now()
-		for _, a := range answers {
-			switch {
-			case !a.unclear:
-				p.answer(a.id, a.reply, t)
-			case clear:
-				clear = false
-				w.split()
-				p.restart()
-			}
 		}
 	}
 }
