@@ -87,19 +87,40 @@ func TestEngineShortQuotes(t *testing.T) {
 	})
 }
 
+// A router adds MPLS labels and the number of an interface (RFC 4950, RFC
+// 5837). Every method tells of them, with privileges and without.
 func TestEngineExtensions(t *testing.T) {
 	c := newChain(t, 3)
-	ext := []byte{0x20, 0, 0, 0, 0, 12, 1, 1, 0x01, 0x23, 0x44, 0xfe, 0x05, 0x67, 0x8b, 0x01}
+	ext := []byte{
+		0x20, 0, 0, 0,
+		0, 12, 1, 1, 0x01, 0x23, 0x44, 0xfe, 0x05, 0x67, 0x8b, 0x01,
+		0, 8, 2, 8, 0, 0, 0, 7,
+	}
 	binary.BigEndian.PutUint16(ext[2:], wire.Checksum(ext))
 	c.answerAll(t, 2, func(frame []byte, p probe) [][]byte {
 		return [][]byte{exceededFrame(frame, p, router(p.family(), 2), 100, ext)}
 	})
-	want := []trace.Label{{Label: 0x1234, TC: 2, TTL: 0xfe}, {Label: 0x5678, TC: 5, Bottom: true, TTL: 1}}
-	c.everyMethod(t, c.openEngine(t, trace.EngineOptions{}), func(m trace.Method, p trace.Path) {
-		if d := cmp.Diff(want, p.Hops[1].Replies[0].ICMP.Labels); d != "" {
+	labels := []trace.Label{{Label: 0x1234, TC: 2, TTL: 0xfe}, {Label: 0x5678, TC: 5, Bottom: true, TTL: 1}}
+	others := []trace.Extension{{Class: 2, Type: 8, Data: []byte{0, 0, 0, 7}}}
+	look := func(m trace.Method, p trace.Path) {
+		e := p.Hops[1].Replies[0].ICMP
+		if d := cmp.Diff(labels, e.Labels) + cmp.Diff(others, e.Extensions); d != "" {
 			t.Errorf("%v to %v (-want +got)\n%s", m, p.Target, d)
 		}
-	})
+		if e := p.Hops[0].Replies[0].ICMP; e.Labels != nil || e.Extensions != nil {
+			t.Errorf("%v to %v: router 1 added %+v", m, p.Target, e)
+		}
+	}
+	c.everyMethod(t, c.openEngine(t, trace.EngineOptions{}), look)
+	for m := range lastWords {
+		for _, family := range []int{4, 6} {
+			if p := c.trace(t, unprivileged(m, trace.Options{}), c.target(family)); p.Distance() != 4 {
+				t.Errorf("%v IPv%d: %v", m, family, words(p))
+			} else {
+				look(m, p)
+			}
+		}
+	}
 }
 
 // lies are wrong quotes of a probe. One who has not seen the probe can know

@@ -204,10 +204,10 @@ func (p *rawPorts) parseICMP(v6 bool, from netip.Addr, msg []byte, mix uint64) (
 		h.key = body[2:rawTokenAt]
 		return h, binary.BigEndian.Uint32(body[rawTokenAt:]) == h.token
 	}
-	h.icmp = icmperr.New(from, m.Type, m.Code)
-	if h.icmp.Kind == icmperr.Unknown {
+	if !isError(v6, m.Type) {
 		return h, false
 	}
+	h.icmp = icmperr.New(from, m.Type, m.Code)
 	quoted, ext := packet.SplitExtensions(v6, msg, body)
 	q, ok := packet.ParseQuote(quoted)
 	if !ok || q.V6 != v6 || q.FragOff != 0 || !p.parseQuote(&h, &q, mix) {
@@ -219,9 +219,21 @@ func (p *rawPorts) parseICMP(v6 bool, from netip.Addr, msg []byte, mix uint64) (
 		h.icmp.MTU = int(m.ID)<<16 | int(m.Seq)
 	case h.icmp.Kind == icmperr.FragNeeded:
 		h.icmp.MTU = int(m.Seq)
+	case h.icmp.Kind == icmperr.ParameterProblem && v6:
+		h.icmp.Pointer = int(m.ID)<<16 | int(m.Seq)
+	case h.icmp.Kind == icmperr.ParameterProblem:
+		h.icmp.Pointer = int(m.ID >> 8)
 	}
-	h.icmp.Labels = icmperr.ParseMPLS(ext)
+	h.icmp.SetExtensions(ext)
 	return h, true
+}
+
+// isError reports whether messages of a type quote a packet that was lost.
+func isError(v6 bool, typ uint8) bool {
+	if v6 {
+		return typ >= 1 && typ <= 4
+	}
+	return typ == 3 || typ == 11 || typ == 12
 }
 
 // parseQuote finds out which probe a quoted packet is.

@@ -79,6 +79,10 @@ type ICMPError = icmperr.Error
 // Label is an entry of the MPLS label stack in ICMPError.Labels.
 type Label = icmperr.Label
 
+// Extension is another object that a router added to its message (RFC 4884),
+// in ICMPError.Extensions.
+type Extension = icmperr.Extension
+
 // Options are what every tracer can be told. The zero value of each field
 // means the default given.
 type Options struct {

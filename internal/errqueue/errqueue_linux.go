@@ -115,7 +115,7 @@ func (m *Message) Parse(oob []byte) {
 	if m.Origin == ICMP || m.Origin == ICMP6 {
 		m.ICMP.TTL = ttl
 		if extOff > 0 && extOff < len(m.Quoted) {
-			m.ICMP.Labels = icmperr.ParseMPLS(m.Quoted[extOff:])
+			m.ICMP.SetExtensions(m.Quoted[extOff:])
 		}
 	}
 }

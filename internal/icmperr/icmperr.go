@@ -106,14 +106,6 @@ func (e Error) Symbol() string {
 	return fmt.Sprintf("!<%d-%d>", e.Type, e.Code)
 }
 
-// Label is one entry of an MPLS label stack (RFC 4950).
-type Label struct {
-	Label  uint32 `json:"label"` // 0 to 1048575
-	TC     uint8  `json:"tc"`    // traffic class, 0 to 7
-	Bottom bool   `json:"bottom"`
-	TTL    uint8  `json:"ttl"`
-}
-
 // Error is one ICMP or ICMPv6 error message about a packet of ours.
 type Error struct {
 	From    netip.Addr `json:"from"`             // who sent it
@@ -125,6 +117,8 @@ type Error struct {
 	Via     netip.Addr `json:"via,omitzero"`     // IPv4 redirect: the router to take instead
 	TTL     int        `json:"ttl,omitzero"`     // TTL or hop limit of the message when it arrived; 0 is not known
 	Labels  []Label    `json:"labels,omitzero"`  // MPLS label stack, outermost first
+
+	Extensions []Extension `json:"extensions,omitzero"` // what else was added to the message
 }
 
 // New returns the Error for a type and code as on the wire; the family is
@@ -197,33 +191,4 @@ func kind6(typ, code uint8) Kind {
 		return Redirect
 	}
 	return Unknown
-}
-
-// ParseMPLS reads the label stack out of an RFC 4884 extension structure,
-// beginning at its header. Anything malformed ends the reading; what was read
-// until then is returned.
-func ParseMPLS(b []byte) []Label {
-	const classMPLS, typeIncoming = 1, 1
-	if len(b) < 4 || b[0]>>4 != 2 {
-		return nil
-	}
-	var labels []Label
-	for b = b[4:]; len(b) >= 4; {
-		n := int(b[0])<<8 | int(b[1])
-		if n < 4 || n > len(b) {
-			break
-		}
-		if b[2] == classMPLS && b[3] == typeIncoming {
-			for e := b[4:n]; len(e) >= 4; e = e[4:] {
-				labels = append(labels, Label{
-					Label:  uint32(e[0])<<12 | uint32(e[1])<<4 | uint32(e[2])>>4,
-					TC:     e[2] >> 1 & 7,
-					Bottom: e[2]&1 == 1,
-					TTL:    e[3],
-				})
-			}
-		}
-		b = b[n:]
-	}
-	return labels
 }

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 )
@@ -79,43 +78,4 @@ func TestWords(t *testing.T) {
 	if got, want := New(from4, 3, 1).String(), "host_unreachable from 192.0.2.1"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-}
-
-// stack is an extension structure with two labels, after RFC 4950, section 3.
-var stack = []byte{
-	0x20, 0, 0, 0,
-	0, 12, 1, 1,
-	0x00, 0x3e, 0x90, 0x01, // label 1001, class 0, not the last, TTL 1
-	0x00, 0x7d, 0x0b, 0xff, // label 2000, class 5, the last, TTL 255
-}
-
-func TestParseMPLS(t *testing.T) {
-	want := []Label{{Label: 1001, TTL: 1}, {Label: 2000, TC: 5, Bottom: true, TTL: 255}}
-	other := append([]byte{0x20, 0, 0, 0, 0, 8, 2, 1, 1, 2, 3, 4}, stack[4:]...) // an object of another class first
-	for name, tt := range map[string]struct {
-		in   []byte
-		want []Label
-	}{
-		"two labels": {stack, want}, "another object first": {other, want}, "nothing": {nil, nil},
-		"another version":            {append([]byte{0x10}, stack[1:]...), nil},
-		"an object that is cut":      {stack[:12], nil},
-		"an object that is no size":  {[]byte{0x20, 0, 0, 0, 0, 3, 1, 1}, nil},
-		"bytes behind the last":      {append(append([]byte{}, stack...), 1, 2), want},
-		"an object that is too long": {append(append([]byte{}, stack...), 0xff, 0xff, 1, 1), want},
-	} {
-		if diff := cmp.Diff(tt.want, ParseMPLS(tt.in)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-}
-
-func FuzzParseMPLS(f *testing.F) {
-	f.Add(stack)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, l := range ParseMPLS(b) {
-			if l.Label >= 1<<20 || l.TC > 7 {
-				t.Errorf("label %+v", l)
-			}
-		}
-	})
 }

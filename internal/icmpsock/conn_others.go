@@ -328,7 +328,8 @@ func (c *Conn) message(p *packet, f func(*Message)) {
 		m.ID = uint8(inner.ID % MaxIDs)
 		m.Kind, m.Seq, m.Payload, m.Dst = Error, inner.Seq, rest, q.Dst
 		m.ICMP = icmperr.New(p.from, h.Type, h.Code)
-		m.ICMP.TTL, m.ICMP.Labels = p.ttl, icmperr.ParseMPLS(ext)
+		m.ICMP.TTL = p.ttl
+		m.ICMP.SetExtensions(ext)
 		if m.ICMP.Kind == icmperr.FragNeeded {
 			m.ICMP.MTU = int(h.Seq)
 			if p.v6 {
