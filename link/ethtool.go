@@ -93,6 +93,7 @@ const (
 	SectionPrivateFlags         // [--show-priv-flags]
 	SectionModule               // [-m]
 	SectionMII                  // mii-tool(8)
+	SectionRSS                  // [-x]
 )
 
 // Ethtool asks a driver everything that is cheap to tell, which leaves out the
@@ -115,6 +116,7 @@ type EthtoolReport struct {
 	Driver       *DriverInfo   `json:"driver,omitzero"`
 	Features     []Feature     `json:"features,omitzero"`
 	Rings        *Rings        `json:"rings,omitzero"`
+	RSS          *RSS          `json:"rss,omitzero"`
 	Channels     *Channels     `json:"channels,omitzero"`
 	Coalesce     *Coalesce     `json:"coalesce,omitzero"`
 	Pause        *Pause        `json:"pause,omitzero"`
@@ -138,6 +140,7 @@ func (d *Device) Report(ctx context.Context) (EthtoolReport, error) {
 	collect(&c, SectionDriver, &r.Driver, d.Driver)
 	collect(&c, SectionRings, &r.Rings, d.Rings)
 	collect(&c, SectionChannels, &r.Channels, d.Channels)
+	collect(&c, SectionRSS, &r.RSS, d.RSS)
 	collect(&c, SectionCoalesce, &r.Coalesce, d.Coalesce)
 	collect(&c, SectionPause, &r.Pause, d.Pause)
 	collect(&c, SectionFEC, &r.FEC, d.FEC)

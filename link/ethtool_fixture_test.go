@@ -66,6 +66,7 @@ func stringsOf(body []byte) []byte {
 var kernelSets = map[uint32][]string{
 	setPrivFlags: {"s0ix-enabled", "legacy-rx"},
 	setFeatures:  {"tx-scatter-gather", "tx-checksum-ipv4", "", "rx-gro"},
+	setHash:      {"toeplitz", "xor", "crc32"},
 	setStandard:  {"eth-phy", "eth-mac", "eth-ctrl", "rmon", "phydev"},
 	17:           {"SymbolErrorDuringCarrier"},
 	18: {"FramesTransmittedOK", "SingleCollisionFrames", "MultipleCollisionFrames", "FramesReceivedOK", "FrameCheckSequenceErrors", "AlignmentErrors",
@@ -393,6 +394,19 @@ func driverIoctls(driver string, stats int) map[uint32]func([]byte) error {
 			}
 			for i := range min(len(names), int(host.Uint32(b[8:]))) {
 				copy(b[12+32*i:][:32], names[i])
+			}
+			return nil
+		},
+		ioctlGetRxRings: func(b []byte) error { host.PutUint64(b[8:], 4); return nil },
+		ioctlGetRSS: func(b []byte) error {
+			host.PutUint32(b[8:], 21)
+			host.PutUint32(b[12:], 40)
+			b[16] = 1
+			for i := 0; i < 21 && len(b) > 24; i++ {
+				host.PutUint32(b[24+4*i:], uint32(i%4))
+			}
+			for i := 0; i < 40 && len(b) > 24; i++ {
+				b[24+84+i] = byte(i + 1)
 			}
 			return nil
 		},

@@ -5,6 +5,7 @@ import "github.com/netsonde/netsonde/internal/enum"
 var sectionNames = []string{
 	"none", "link_modes", "link_info", "link_state", "wake_on_lan", "messages", "driver", "stats", "standard_stats", "features",
 	"rings", "channels", "coalesce", "pause", "fec", "eee", "timestamping", "private_flags", "module", "mii",
+	"rss",
 }
 
 // String returns a word, such as "wake_on_lan".

@@ -26,6 +26,8 @@ func (o *options) absent(err error) int {
 		if !o.groups && !o.allGroups {
 			return o.plain(96, "Cannot get stats strings information: No such device")
 		}
+	case link.SectionRSS:
+		return o.plain(1, "Cannot get RX ring count: No such device")
 	case link.SectionNone:
 		return o.plain(1, "netlink error: No such device")
 	}
@@ -74,6 +76,8 @@ func (o *options) error(r *link.EthtoolReport, e link.SectionError) int {
 	switch e.Section {
 	case link.SectionDriver:
 		return o.plain(71, "Cannot get driver information: "+words)
+	case link.SectionRSS:
+		return o.plain(1, "Cannot get RX ring count: "+words)
 	case link.SectionStats:
 		if errors.Is(e, errors.ErrUnsupported) {
 			return o.plain(94, "no stats available")

@@ -6,7 +6,7 @@
 //	ethtool -k eth0    offloads
 //	ethtool -m eth0    what the plugged-in module says of itself
 //
-// and -g -l -c -a -T -P, --show-fec, --show-eee, --show-priv-flags. Texts and exit
+// and -g -l -c -a -x -T -P, --show-fec, --show-eee, --show-priv-flags. Texts and exit
 // codes are those of ethtool 6.1: 1, 71 for -i, 94 and 96 for -S, 75 when nothing
 // at all is known.
 //

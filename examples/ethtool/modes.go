@@ -65,6 +65,8 @@ var modes = []mode{
 	{short: "S", long: "statistics", usage: "the driver's counters", section: link.SectionStats, ask: askStats, print: printStats},
 	{short: "T", long: "show-time-stamping", usage: "who can stamp packets", section: link.SectionTimestamping,
 		ask: one(link.SectionTimestamping, (*link.Device).Timestamping, func(r *link.EthtoolReport) **link.Timestamping { return &r.Timestamping }), print: printTimestamping},
+	{short: "x", long: "show-rxfh-indir", other: []string{"show-rxfh"}, usage: "how flows are spread over queues", section: link.SectionRSS,
+		ask: one(link.SectionRSS, (*link.Device).RSS, func(r *link.EthtoolReport) **link.RSS { return &r.RSS }), print: printRSS},
 	{long: "show-fec", usage: "forward error correction", section: link.SectionFEC,
 		ask: one(link.SectionFEC, (*link.Device).FEC, func(r *link.EthtoolReport) **link.FEC { return &r.FEC }), print: printFEC},
 	{long: "show-eee", usage: "Energy-Efficient Ethernet", section: link.SectionEEE,

@@ -32,7 +32,7 @@ link property add dev veth0 altname an-alternative-name-of-veth0
 var names = []string{"veth0", "tap0", "tun0", "br0", "vxlan0", "ifb0", "macvlan0", "lo"}
 
 // questions are those that ethtool has one answer to; it prints nothing else.
-var questions = []string{"", "-S", "-i", "-g", "-l", "-c", "-k", "-a", "-m", "-T", "-P", "--show-fec", "--show-eee", "--show-priv-flags", "-I -a", "-I --show-fec"}
+var questions = []string{"", "-S", "-i", "-g", "-l", "-c", "-k", "-a", "-m", "-T", "-P", "--show-fec", "--show-eee", "--show-priv-flags", "-x", "-I -a", "-I --show-fec"}
 
 func newHost(t *testing.T) *lab.Host {
 	t.Helper()

@@ -304,3 +304,40 @@ func octets(k link.Bucket) string {
 	}
 	return fmt.Sprintf("%dto%d", k.Low, k.High)
 }
+
+func printRSS(b *strings.Builder, _ *options, r *link.EthtoolReport) int {
+	x := r.RSS
+	if x == nil {
+		return 0
+	}
+	fmt.Fprintf(b, "RX flow hash indirection table for %s with %d RX ring(s):\n", cli.Escape(r.Name), x.Rings)
+	for i, queue := range x.Indirection {
+		if i%8 == 0 {
+			if i > 0 {
+				b.WriteString("\n")
+			}
+			fmt.Fprintf(b, "%5d: ", i)
+		}
+		fmt.Fprintf(b, " %5d", queue)
+	}
+	if len(x.Indirection) > 0 {
+		b.WriteString("\n")
+	} else {
+		b.WriteString("Operation not supported\n")
+	}
+	b.WriteString("RSS hash key:\n")
+	if len(x.Key) > 0 {
+		fmt.Fprintf(b, "%s\n", link.HardwareAddr(x.Key))
+	} else {
+		b.WriteString("Operation not supported\n")
+	}
+	b.WriteString("RSS hash function:\n")
+	if len(x.Function) == 0 {
+		b.WriteString("    Operation not supported\n")
+		return 0
+	}
+	for _, f := range x.Functions {
+		fmt.Fprintf(b, "    %s: %s\n", cli.Escape(f), onOff(x.Function.Has(f)))
+	}
+	return 0
+}
