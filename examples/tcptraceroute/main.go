@@ -7,7 +7,8 @@
 //
 // It takes the command line of tcptraceroute(1) and prints its lines. The port
 // is 80 unless given, by number. It needs no privileges: it opens connections,
-// each from a port of its own, and resets those that open.
+// each from a port of its own, and resets those that open. So there is no -p, -l,
+// -A, -E and -N, which need packets of one's own making.
 //
 // The exit status is 0 if the path has an end, be it the host or a refusal on
 // the way, 1 if not, 2 if it could not run, and 130 after Ctrl-C.
@@ -15,17 +16,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/examples/internal/hops"
-	"github.com/netsonde/netsonde/route"
 	"github.com/netsonde/netsonde/trace"
 )
 
@@ -42,17 +38,20 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	t.Flags.IntVarP(&o.FirstTTL, "first", "f", 1, "start from this `TTL`")
 	t.Flags.IntVarP(&o.MaxTTL, "max-hops", "m", 30, "the last `TTL` to try")
 	t.Flags.IntVarP(&o.Queries, "queries", "q", 3, "`number` of probes a hop")
+	source := t.Flags.StringP("source", "s", "", "send from this `address`")
+	t.Flags.IntVarP(&o.TOS, "tos", "t", 0, "TOS byte or traffic class, 0 to 255")
+	t.Flags.BoolP("syn", "S", true, "send SYN, as it does anyway")
 	wait := t.Seconds("wait", "w", 3*time.Second, "`seconds` to wait for an answer")
 	json := t.Flags.Bool("json", false, "print the path as JSON when it is known")
 	if code, done := t.Parse(args); done {
 		return code
 	}
 	o.Timeout = *wait
-	if err := check(&o, t.Flags.Args()); err != nil {
+	if err := check(&o, *source, t.Flags.Args()); err != nil {
 		return t.Usage("%v", err)
 	}
 	host := t.Flags.Arg(0)
-	dst, err := hops.Lookup(ctx, host, 0)
+	dst, err := hops.Lookup(ctx, host, family(o.Source))
 	reached := false
 	switch {
 	case err != nil:
@@ -83,62 +82,4 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return cli.No
 	}
 	return cli.Yes
-}
-
-func check(o *trace.Options, args []string) error {
-	switch {
-	case len(args) == 0:
-		return errors.New("which host?")
-	case len(args) > 2:
-		return fmt.Errorf("what is %q?", args[2])
-	case o.MaxTTL < 1 || o.MaxTTL > 255 || o.FirstTTL < 1 || o.FirstTTL > o.MaxTTL:
-		return errors.New("TTLs are between 1 and 255, and the first is not behind the last")
-	case o.Queries < 1 || o.Queries > 10:
-		return errors.New("-q is between 1 and 10")
-	case o.Timeout <= 0:
-		return errors.New("-w is more than nothing")
-	}
-	if len(args) == 2 {
-		port, err := strconv.ParseUint(args[1], 10, 16)
-		if err != nil || port == 0 {
-			return fmt.Errorf("%q is not a port", args[1])
-		}
-		o.Port = uint16(port)
-	}
-	o.Ahead = (16 + o.Queries - 1) / o.Queries
-	return nil
-}
-
-// announce says on standard error what is going to happen. The source port is
-// not said: each probe has its own.
-func announce(ctx context.Context, t *cli.Tool, o trace.Options, host string, dst netip.Addr) {
-	if d, err := route.Lookup(ctx, dst, &route.LookupOptions{Device: o.Device}); err == nil && d.Route.Device != "" {
-		fmt.Fprintf(t.Stderr, "Selected device %s, address %v for outgoing packets\n", cli.Escape(d.Route.Device), d.Route.PrefSrc)
-	}
-	name, port := dst.String(), fmt.Sprint(o.Port)
-	if name != host {
-		name = fmt.Sprintf("%s (%s)", cli.Escape(host), name)
-	}
-	if s := cli.ReadServices().Port("tcp", o.Port); s != port {
-		port += " (" + s + ")"
-	}
-	fmt.Fprintf(t.Stderr, "Tracing the path to %s on TCP port %s, %d hops max\n", name, port, o.MaxTTL)
-}
-
-func mark(r trace.Reply) string {
-	return map[trace.Outcome]string{trace.OutcomeOpen: "[open]", trace.OutcomeRefused: "[closed]"}[r.Outcome]
-}
-
-// ends notes whether the path has an end.
-func ends(all iter.Seq2[trace.Hop, error], end *bool) iter.Seq2[trace.Hop, error] {
-	return func(yield func(trace.Hop, error) bool) {
-		for h, err := range all {
-			for _, r := range h.Replies {
-				*end = *end || mark(r) != "" || r.Outcome == trace.OutcomeUnreachable
-			}
-			if !yield(h, err) {
-				return
-			}
-		}
-	}
 }

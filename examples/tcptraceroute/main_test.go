@@ -31,6 +31,8 @@ func TestUsage(t *testing.T) {
 		{"-m 256 a", "TTLs are between 1 and 255, and the first is not behind the last"},
 		{"-f 9 -m 3 a", "TTLs are between 1 and 255, and the first is not behind the last"},
 		{"-q 11 a", "-q is between 1 and 10"},
+		{"-t 256 a", "a TOS byte is between 0 and 255"},
+		{"-s x a", `ParseAddr("x"): unable to parse IP`},
 		{"-w 0 a", "-w is more than nothing"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -61,6 +61,8 @@ func TestLines(t *testing.T) {
 			device + "Tracing the path to 10.3.0.7 on TCP port 80, 4 hops max\n", 0},
 		{"-n -q 1 -f 2 -i eth0 10.3.0.5 8080", " 2  10.3.0.5 [open]  T\n",
 			device + "Tracing the path to 10.3.0.5 on TCP port 8080, 30 hops max\n", 0},
+		{"-n -q 1 -S -t 16 -s 10.1.0.2 10.3.0.5 8080", " 1  10.1.0.1  T\n 2  10.3.0.5 [open]  T\n",
+			device + "Tracing the path to 10.3.0.5 on TCP port 8080, 30 hops max\n", 0},
 		{"-n -m 1 10.3.0.5", gate,
 			device + "Tracing the path to 10.3.0.5 on TCP port 80, 1 hops max\nDestination not reached\n", 1},
 		{"-n -q 2 fd00:3::5", " 1  fd00:1::1  T  T\n 2  fd00:3::5 [closed]  T  T\n",
