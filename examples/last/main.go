@@ -6,8 +6,9 @@
 //	last -f FILE -F     another file, with full times
 //	last root pts/0     of a user or on a terminal
 //
-// The exit code is 0, or 2 when the file could not be read. Records that cannot
-// be records are skipped and told on standard error.
+// The exit code is 0, or 2 when the file could not be read. What cannot be a
+// record is skipped and told on standard error. The file is read from its end,
+// and no further than for the lines that are asked for.
 //
 // Differences from last: text from the file is escaped. A file without records
 // "begins" when it was last changed. A shutdown without a boot behind it is
@@ -16,8 +17,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"io"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,34 +60,45 @@ func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done 
 	return o, code, done
 }
 
-func run(_ context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	o, code, done := parse(args, stdout, stderr)
 	if done {
 		return code
 	}
-	records, corrupt, begin, err := utmp.ReadFile(o.file)
+	file, err := utmp.Open(o.file)
 	if err != nil {
 		return o.Fail(err)
 	}
-	for _, c := range corrupt {
-		o.Warn("%s: %v", o.file, c)
-	}
-	if len(records) > 0 {
-		begin = records[0].Time
-	}
-	list := slices.DeleteFunc(utmp.Sessions(records, utmp.Alive), func(s utmp.Session) bool { return !o.shown(s) })
-	if o.limit > 0 && len(list) > o.limit {
-		list = list[:o.limit]
-	}
+	defer file.Close()
+	corrupt := func(c utmp.Corrupt) { o.Warn("%s: %v", o.file, c) }
+	sessions := o.asked(ctx, utmp.Sessions(file.Backward(corrupt), utmp.Alive))
 	if o.json {
-		err = cli.PrintJSON(stdout, list)
+		err = o.printJSON(sessions)
 	} else {
-		err = o.print(list, begin)
+		err = o.print(sessions, file)
 	}
 	if err != nil {
 		return o.Fail(err)
 	}
 	return cli.Yes
+}
+
+// asked are the sessions that are asked for, and an error when ctx ends.
+func (o *options) asked(ctx context.Context, sessions iter.Seq2[utmp.Session, error]) iter.Seq2[utmp.Session, error] {
+	return func(yield func(utmp.Session, error) bool) {
+		n := 0
+		for s, err := range sessions {
+			if err == nil && ctx.Err() != nil {
+				s, err = utmp.Session{}, context.Cause(ctx)
+			}
+			if err == nil && !o.shown(s) {
+				continue
+			}
+			if n++; !yield(s, err) || err != nil || n == o.limit {
+				return
+			}
+		}
+	}
 }
 
 // shown reports whether a session is asked for: by the user, the terminal, or
@@ -97,12 +112,33 @@ func (o *options) shown(s utmp.Session) bool {
 	})
 }
 
-func (o *options) print(list []utmp.Session, begin time.Time) error {
-	var out strings.Builder
-	for _, s := range list {
-		out.WriteString(strings.TrimRight(o.line(s), " ") + "\n")
+func (o *options) print(sessions iter.Seq2[utmp.Session, error], file *utmp.File) error {
+	out := bufio.NewWriter(o.Stdout)
+	for s, err := range sessions {
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+		if _, err := out.WriteString(strings.TrimRight(o.line(s), " ") + "\n"); err != nil {
+			return err
+		}
+	}
+	begin := file.Changed()
+	if first, ok, err := file.First(); err != nil {
+		return err
+	} else if ok {
+		begin = first.Time
 	}
 	out.WriteString("\n" + cli.Escape(filepath.Base(o.file)) + " begins " + begin.Format(time.ANSIC+"\n"))
-	_, err := io.WriteString(o.Stdout, out.String())
-	return err
+	return out.Flush()
+}
+
+func (o *options) printJSON(sessions iter.Seq2[utmp.Session, error]) error {
+	list := []utmp.Session{}
+	for s, err := range sessions {
+		if err != nil {
+			return err
+		}
+		list = append(list, s)
+	}
+	return cli.PrintJSON(o.Stdout, list)
 }

@@ -172,7 +172,7 @@ func TestCorrupt(t *testing.T) {
 	if code != 0 || stdout != want {
 		t.Errorf("exit code %d (-want +got):\n%s", code, cmp.Diff(want, stdout))
 	}
-	want = fmt.Sprintf("last: %[1]s: no record at byte 768: type 32639\nlast: %[1]s: no record at byte 1152: only 10 of 384 bytes\n", path)
+	want = fmt.Sprintf("last: %[1]s: no record in the 394 bytes at 768: type 32639\n", path)
 	if stderr != want {
 		t.Errorf("said (-want +got):\n%s", cmp.Diff(want, stderr))
 	}

@@ -7,8 +7,8 @@
 //	who -m, who am i  only the user on this terminal
 //	who FILE          another file, such as /var/log/wtmp
 //
-// The exit code is 0, or 2 when the file could not be read. Records that cannot
-// be records are skipped and told on standard error.
+// The exit code is 0, or 2 when the file could not be read. What cannot be a
+// record is skipped and told on standard error.
 //
 // Differences from who: text from the file is escaped, a file that is not there
 // is an error, and there is no --lookup and no --ips, since --json prints the
@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -89,30 +88,26 @@ func (o *options) columns() {
 	o.users = o.users || !chosen
 }
 
-func run(_ context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o, code, done := parse(args, stdout, stderr)
 	if done {
 		return code
 	}
-	records, corrupt, _, err := utmp.ReadFile(o.file)
+	file, err := utmp.Open(o.file)
 	if err != nil {
 		return o.Fail(err)
 	}
-	for _, c := range corrupt {
-		o.Warn("%s: %v", o.file, c)
-	}
-	records = slices.DeleteFunc(records, func(r utmp.Record) bool {
-		return o.file == systemFile && user(r) && !utmp.Running(r)
-	})
+	defer file.Close()
 	line := ""
 	if o.mine {
 		if line = terminal(stdin); line == "" {
 			o.Warn("standard input is no terminal, so nobody is on it")
 		}
 	}
+	records := o.records(ctx, file)
 	switch {
 	case o.json:
-		err = cli.PrintJSON(stdout, slices.DeleteFunc(records, func(r utmp.Record) bool { return !o.shown(r, line) }))
+		err = o.printJSON(records, line)
 	case o.count:
 		err = o.counted(records)
 	default:
@@ -134,16 +129,4 @@ func terminal(stdin io.Reader) string {
 	}
 	name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	return strings.TrimPrefix(name, "/dev/")
-}
-
-// counted writes the names of users and how many they are.
-func (o *options) counted(records []utmp.Record) error {
-	var names []string
-	for _, r := range records {
-		if user(r) {
-			names = append(names, cli.Escape(r.User))
-		}
-	}
-	_, err := fmt.Fprintf(o.Stdout, "%s\n# users=%d\n", strings.Join(names, " "), len(names))
-	return err
 }

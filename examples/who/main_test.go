@@ -153,7 +153,7 @@ func TestCorrupt(t *testing.T) {
 	if code != 0 || stdout != want {
 		t.Errorf("exit code %d (-want +got):\n%s", code, cmp.Diff(want, stdout))
 	}
-	want = fmt.Sprintf("who: %[1]s: no record at byte 384: type 32639\nwho: %[1]s: no record at byte 768: only 10 of 384 bytes\n", path)
+	want = fmt.Sprintf("who: %[1]s: no record in the 394 bytes at 384: type 32639\n", path)
 	if stderr != want {
 		t.Errorf("said (-want +got):\n%s", cmp.Diff(want, stderr))
 	}

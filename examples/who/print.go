@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
-	"io"
+	"iter"
 	"os"
 	"strings"
 	"time"
@@ -41,25 +43,27 @@ func (o *options) shown(r utmp.Record, mine string) bool {
 	return false
 }
 
-func (o *options) print(records []utmp.Record, mine string) error {
+func (o *options) print(records iter.Seq2[utmp.Record, error], mine string) error {
 	layout := timeLayout()
-	var out strings.Builder
+	out := bufio.NewWriter(o.Stdout)
 	if o.heading {
-		o.write(&out, len(layout), row{"NAME", " ", "LINE", "TIME", "IDLE", "PID", "COMMENT", "EXIT"})
+		o.write(out, len(layout), row{"NAME", " ", "LINE", "TIME", "IDLE", "PID", "COMMENT", "EXIT"})
 	}
 	var boot time.Time
-	for _, r := range records {
+	for r, err := range records {
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
 		if o.shown(r, mine) {
 			cells := o.row(r, boot)
 			cells.time = r.Time.Format(layout)
-			o.write(&out, len(layout), cells)
+			o.write(out, len(layout), cells)
 		}
 		if r.Type == utmp.BootTime {
 			boot = r.Time
 		}
 	}
-	_, err := io.WriteString(o.Stdout, out.String())
-	return err
+	return out.Flush()
 }
 
 // row puts a record into the columns, but for its time.
@@ -97,7 +101,7 @@ func level(b int32) string {
 	return string(rune(b))
 }
 
-func (o *options) write(out *strings.Builder, timeWidth int, c row) {
+func (o *options) write(out *bufio.Writer, timeWidth int, c row) {
 	line := fmt.Sprintf("%-8s", c.name)
 	if o.mesg {
 		line += " " + c.mesg

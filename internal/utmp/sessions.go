@@ -1,6 +1,7 @@
 package utmp
 
 import (
+	"iter"
 	"strings"
 	"time"
 
@@ -54,28 +55,38 @@ func (s Session) Duration() time.Duration {
 }
 
 // Sessions finds the sessions in records of wtmp, the newest first, by the
-// rules of last(1). The line of a system's record is in last's words, such as
-// "system boot". A boot is taken to have ended at the next shutdown, even when
-// a crash came in between. The function alive is asked whether the process of a
-// login without an end is still there; nil: it is.
-func Sessions(records []Record, alive func(Record) bool) []Session {
-	w := walk{logouts: map[string]time.Time{}, alive: alive}
-	for i := len(records) - 1; i >= 0; i-- {
-		w.add(records[i])
+// rules of last(1); records are those of [File.Backward], whose error ends it.
+// The line of a system's record is in last's words, such as "system boot". A
+// boot is taken to have ended at the next shutdown, even when a crash came in
+// between. The function alive is asked whether the process of a login without
+// an end is still there; nil: it is.
+func Sessions(records iter.Seq2[Record, error], alive func(Record) bool) iter.Seq2[Session, error] {
+	return func(yield func(Session, error) bool) {
+		w := walk{logouts: map[string]time.Time{}, alive: alive}
+		for r, err := range records {
+			if err != nil {
+				yield(Session{}, err)
+				return
+			}
+			w.found = false
+			if w.add(r); w.found && !yield(w.session, nil) {
+				return
+			}
+		}
 	}
-	return w.sessions
 }
 
 // walk goes through the records backwards and remembers what it met, which is
 // what came later. A time is zero as long as nothing of the kind was met.
 type walk struct {
-	sessions []Session
-	alive    func(Record) bool
-	logouts  map[string]time.Time // by line: how the next login there ends
-	boot     time.Time            // or shutdown: all logins before have ended by then
-	why      End                  // of those without a logout
-	down     time.Time            // the shutdown
-	level    time.Time            // the change of run level, or the shutdown
+	session Session // of the last record, if found
+	found   bool
+	alive   func(Record) bool
+	logouts map[string]time.Time // by line: how the next login there ends
+	boot    time.Time            // or shutdown: all logins before have ended by then
+	why     End                  // of those without a logout
+	down    time.Time            // the shutdown
+	level   time.Time            // the change of run level, or the shutdown
 }
 
 func (w *walk) add(r Record) {
@@ -87,13 +98,13 @@ func (w *walk) add(r Record) {
 		w.barrier(r.Time, EndDown)
 	case oldTime:
 		r.Line = "old time"
-		w.sessions = append(w.sessions, Session{Record: r, System: true})
+		w.is(Session{Record: r, System: true})
 	case newTime:
 		r.Line = "new time"
-		w.sessions = append(w.sessions, Session{Record: r, System: true})
+		w.is(Session{Record: r, System: true})
 	case boot:
 		r.Line = "system boot"
-		w.sessions = append(w.sessions, ended(r, w.down))
+		w.is(ended(r, w.down))
 		w.barrier(r.Time, EndCrash)
 	case runLevel:
 		level := byte(r.PID)
@@ -114,6 +125,8 @@ func (w *walk) add(r Record) {
 	}
 }
 
+func (w *walk) is(s Session) { w.session, w.found = s, true }
+
 // barrier ends every login from before.
 func (w *walk) barrier(at time.Time, why End) {
 	w.boot, w.why = at, why
@@ -123,7 +136,7 @@ func (w *walk) barrier(at time.Time, why End) {
 func (w *walk) system(r Record, end time.Time) {
 	s := ended(r, end)
 	s.System = true
-	w.sessions = append(w.sessions, s)
+	w.is(s)
 }
 
 // ended is a session until then; zero: until now.
@@ -144,7 +157,7 @@ func (w *walk) login(r Record) {
 	case w.alive != nil && !w.alive(r):
 		s.How = EndGone
 	}
-	w.sessions = append(w.sessions, s)
+	w.is(s)
 }
 
 // event is what a record means to last.

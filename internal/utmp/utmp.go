@@ -1,11 +1,13 @@
 // Package utmp reads the login records of utmp(5): /var/run/utmp, who is
-// logged in now, and /var/log/wtmp, every login, logout and boot. Decoding is
-// pure and works on every system; [Sessions] pairs logins with their ends as
-// last(1) does.
+// logged in now, and /var/log/wtmp, every login, logout and boot. [File] reads
+// them from either end in constant memory; decoding is pure and works on every
+// system. [Sessions] pairs logins with their ends as last(1) does.
 //
-// The layout is that of glibc where 32-bit and 64-bit programs share the file,
-// x86 and most others: 384 bytes a record with 32-bit times, in the byte order
-// of the machine. (glibc on arm64 and riscv64 has 400 bytes.)
+// There are two layouts of glibc, in the byte order of the machine, and a file
+// shows which one it has. Where 32-bit and 64-bit programs share files, as on
+// x86, a record has 384 bytes and 32-bit times, which are taken to be unsigned,
+// as glibc has them since 2.40: they end in 2106. Elsewhere, as on arm64 and
+// riscv64, it has 400 bytes and 64-bit times.
 package utmp
 
 import (
@@ -13,16 +15,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/netsonde/netsonde/internal/enum"
 )
 
-// Size is the length of a record in bytes.
+// Size is the length in bytes of the records that [Record.Append] writes.
 const Size = 384
 
-// Where the fields are in a record (struct utmp, utmp.h).
+// Where the fields are in a record (struct utmp, utmp.h), in both layouts.
 const (
 	offPID     = 4
 	offLine    = 8
@@ -31,10 +32,24 @@ const (
 	offHost    = 76
 	offExit    = 332
 	offSession = 336
-	offTime    = 340
-	offAddr    = 348
-	offUnused  = 364
 )
+
+// layout is where the other fields are.
+type layout struct {
+	size, time, addr, unused int
+	wide                     bool // numbers of time have 64 bits
+}
+
+var (
+	compact = layout{size: Size, time: 340, addr: 348, unused: 364}
+	wide    = layout{size: 400, time: 344, addr: 360, unused: 376, wide: true}
+)
+
+// sizeofUnused is the length of what is reserved in a record, behind the address.
+const sizeofUnused = 20
+
+// lastSecond is the last one that has a date with four digits for the year.
+const lastSecond = 253402300799
 
 // Type is what a record is about (ut_type).
 type Type uint8
@@ -87,54 +102,42 @@ type Record struct {
 
 // Corrupt is a stretch of a file that is no record.
 type Corrupt struct {
-	Offset int    `json:"offset"` // bytes
+	Offset int64  `json:"offset"` // bytes
+	Length int64  `json:"length"` // bytes
 	Reason string `json:"reason"`
 }
 
-// Error tells both.
-func (c Corrupt) Error() string { return fmt.Sprintf("no record at byte %d: %s", c.Offset, c.Reason) }
-
-// Parse decodes records in the order of the file. What cannot be one is
-// reported and skipped.
-func Parse(b []byte) (records []Record, corrupt []Corrupt) {
-	for at := 0; at < len(b); at += Size {
-		var r Record
-		reason := fmt.Sprintf("only %d of %d bytes", len(b)-at, Size)
-		if len(b)-at >= Size {
-			r, reason = parse(b[at : at+Size])
-		}
-		if reason != "" {
-			corrupt = append(corrupt, Corrupt{Offset: at, Reason: reason})
-			continue
-		}
-		records = append(records, r)
-	}
-	return records, corrupt
+// Error tells all three.
+func (c Corrupt) Error() string {
+	return fmt.Sprintf("no record in the %d bytes at %d: %s", c.Length, c.Offset, c.Reason)
 }
 
-// ReadFile is Parse of a file, and when the file was last changed.
-func ReadFile(path string) (records []Record, corrupt []Corrupt, changed time.Time, err error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, changed, err
+// stamp reads the time of a record.
+func (l *layout) stamp(b []byte) (sec, usec int64) {
+	if l.wide {
+		return int64(binary.NativeEndian.Uint64(b[l.time:])), int64(binary.NativeEndian.Uint64(b[l.time+8:]))
 	}
-	if info, err := os.Stat(path); err == nil {
-		changed = info.ModTime()
-	}
-	records, corrupt = Parse(b)
-	return records, corrupt, changed, nil
+	return int64(binary.NativeEndian.Uint32(b[l.time:])), int64(int32(binary.NativeEndian.Uint32(b[l.time+4:])))
 }
 
 // parse decodes one record, or says why it is none.
-func parse(b []byte) (r Record, reason string) {
+func (l *layout) parse(b []byte) (r Record, reason string) {
 	u32 := func(at int) uint32 { return binary.NativeEndian.Uint32(b[at:]) }
 	typ := int16(binary.NativeEndian.Uint16(b))
-	usec := int32(u32(offTime + 4))
+	sec, usec := l.stamp(b)
 	switch {
 	case typ < 0 || int(typ) >= len(typeNames):
 		return r, fmt.Sprintf("type %d", typ)
 	case usec < 0 || usec > 999999:
 		return r, fmt.Sprintf("%d microseconds", usec)
+	case sec < 0 || sec > lastSecond:
+		return r, fmt.Sprintf("%d seconds", sec)
+	case Type(typ) == Empty && !l.strict(b):
+		return r, "an empty record that is not empty"
+	}
+	session := u32(offSession)
+	if l.wide {
+		session = uint32(binary.NativeEndian.Uint64(b[offSession:]))
 	}
 	return Record{
 		Type:        Type(typ),
@@ -143,15 +146,32 @@ func parse(b []byte) (r Record, reason string) {
 		ID:          text(b[offID:offUser]),
 		User:        text(b[offUser:offHost]),
 		Host:        text(b[offHost:offExit]),
-		Addr:        address(b[offAddr:offUnused]),
+		Addr:        address(b[l.addr : l.addr+16]),
 		Termination: int16(binary.NativeEndian.Uint16(b[offExit:])),
 		Exit:        int16(binary.NativeEndian.Uint16(b[offExit+2:])),
-		Session:     int32(u32(offSession)),
-		Time:        time.Unix(int64(int32(u32(offTime))), int64(usec)*1000),
+		Session:     int32(session),
+		Time:        time.Unix(sec, usec*1000),
 	}, ""
 }
 
-// Append appends the record as it stands in a file. Text that is too long is cut.
+// strict reports whether all that must be zero in a record is, which is hardly
+// so in bytes that begin in the middle of one.
+func (l *layout) strict(b []byte) bool {
+	sec, _ := l.stamp(b)
+	return b[2] == 0 && b[3] == 0 && zero(b[l.unused:l.unused+sizeofUnused]) && (sec != 0 || zero(b))
+}
+
+func zero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Append appends the record as it stands in a file of [Size] bytes a record.
+// Text that is too long is cut.
 func (r Record) Append(b []byte) []byte {
 	var rec [Size]byte
 	put := func(at int, v int32) { binary.NativeEndian.PutUint32(rec[at:], uint32(v)) }
@@ -164,9 +184,9 @@ func (r Record) Append(b []byte) []byte {
 	binary.NativeEndian.PutUint16(rec[offExit:], uint16(r.Termination))
 	binary.NativeEndian.PutUint16(rec[offExit+2:], uint16(r.Exit))
 	put(offSession, r.Session)
-	put(offTime, int32(r.Time.Unix()))
-	put(offTime+4, int32(r.Time.Nanosecond()/1000))
-	copy(rec[offAddr:offUnused], r.Addr.AsSlice())
+	put(compact.time, int32(uint32(r.Time.Unix())))
+	put(compact.time+4, int32(r.Time.Nanosecond()/1000))
+	copy(rec[compact.addr:compact.unused], r.Addr.AsSlice())
 	return append(b, rec[:]...)
 }
 
@@ -182,9 +202,9 @@ func address(b []byte) netip.Addr {
 	switch {
 	case a.Is4():
 		return a
-	case bytes.Equal(b, make([]byte, 16)):
+	case zero(b):
 		return netip.Addr{}
-	case bytes.Equal(b[4:], make([]byte, 12)):
+	case zero(b[4:]):
 		return netip.AddrFrom4([4]byte(b))
 	}
 	return a
