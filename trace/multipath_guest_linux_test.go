@@ -95,7 +95,9 @@ func TestMultipathNobody(t *testing.T) {
 			return err
 		}
 		v := g.Vertices[len(g.Vertices)-1]
-		if v.Outcome != trace.OutcomeUnreachable || v.ICMP == nil || v.Addr != w.addr(4, 4) || v.TTL != 4 {
+		// Of what waits for the neighbour the router may drop some without a
+		// word, also the first flow's probe with the lower TTL.
+		if v.Outcome != trace.OutcomeUnreachable || v.ICMP == nil || v.Addr != w.addr(4, 4) || v.TTL < 4 {
 			t.Errorf("%+v", v)
 		}
 		return err

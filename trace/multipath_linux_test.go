@@ -331,7 +331,7 @@ func TestMultipathRateLimit(t *testing.T) {
 	for _, i := range []int{1, 2, 3, 4} {
 		w.hosts[i].Sysctl("net/ipv4/icmp_ratelimit", "300")
 	}
-	g := w.explore(t, tracers["udp"], 4, &trace.MultipathOptions{Failure: 1e-2})
+	g := w.explore(t, tracers["udp"], 4, &trace.MultipathOptions{Failure: 1e-4})
 	if !g.Complete {
 		t.Error("not complete")
 	}
@@ -342,7 +342,7 @@ func TestMultipathRateLimit(t *testing.T) {
 
 func TestGraphOrder(t *testing.T) {
 	w := newWeb(t, webs["three branches"], "1")
-	g := w.explore(t, tracers["udp"], 4, nil)
+	g := w.explore(t, tracers["udp"], 4, surely(trace.AlgorithmLite))
 	if !slices.IsSortedFunc(g.Vertices, func(a, b trace.Vertex) int { return cmp.Compare(a.TTL, b.TTL) }) {
 		t.Errorf("%v", g)
 	}

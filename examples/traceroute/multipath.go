@@ -146,8 +146,15 @@ func (s *settings) printGraph(ctx context.Context, t *cli.Tool, g trace.Graph) {
 	if !g.Complete {
 		missed = "not bounded, the exploration was cut short"
 	}
-	fmt.Fprintf(t.Stdout, "%d interfaces, %d links, %d paths by %d flows and %d packets; probability of missing one: %s\n",
-		len(g.Vertices), len(g.Edges), len(g.Paths), g.Flows, g.Packets, missed)
+	fmt.Fprintf(t.Stdout, "%s, %s, %s by %s and %s; probability of missing one: %s\n", several(len(g.Vertices), "interface"),
+		several(len(g.Edges), "link"), several(len(g.Paths), "path"), several(g.Flows, "flow"), several(g.Packets, "packet"), missed)
+}
+
+func several(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprint(n, " ", noun)
 }
 
 // trip is the least and the mean round trip.
