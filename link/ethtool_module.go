@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/netsonde/netsonde/internal/enum"
 	"github.com/netsonde/netsonde/internal/nl"
 )
 
@@ -84,61 +83,6 @@ type ModulePage struct {
 	Page    uint8 `json:"page,omitzero"`
 	Offset  uint8 `json:"offset"` // 0 or 128
 	Data    Hex   `json:"data"`
-}
-
-// ModuleType is the first byte of a module's memory (SFF-8024, table 4-1).
-type ModuleType uint8
-
-// The types whose memory is decoded.
-const (
-	ModuleUnknown  ModuleType = 0
-	ModuleSFP      ModuleType = 0x03
-	ModuleQSFP     ModuleType = 0x0c
-	ModuleQSFPPlus ModuleType = 0x0d
-	ModuleQSFP28   ModuleType = 0x11
-	ModuleQSFPDD   ModuleType = 0x18
-	ModuleOSFP     ModuleType = 0x19
-	ModuleDSFP     ModuleType = 0x1b
-	ModuleQSFPCMIS ModuleType = 0x1e
-)
-
-var moduleTypes = enum.Table[ModuleType]{
-	ModuleUnknown: "unknown", 1: "gbic", 2: "soldered", ModuleSFP: "sfp", 4: "xbi", 5: "xenpak", 6: "xfp", 7: "xff", 8: "xfp_e", 9: "xpak", 10: "x2",
-	11: "dwdm_sfp", ModuleQSFP: "qsfp", ModuleQSFPPlus: "qsfp_plus", 14: "cxp", 16: "cxp2", ModuleQSFP28: "qsfp28", ModuleQSFPDD: "qsfp_dd",
-	ModuleOSFP: "osfp", 0x1a: "sfp_dd", ModuleDSFP: "dsfp", ModuleQSFPCMIS: "qsfp_cmis",
-}
-
-// String returns a word, such as "qsfp28".
-func (t ModuleType) String() string { return moduleTypes.String("module", t) }
-
-// MarshalText implements [encoding.TextMarshaler].
-func (t ModuleType) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (t *ModuleType) UnmarshalText(b []byte) (err error) {
-	*t, err = moduleTypes.Parse("module", b)
-	return err
-}
-
-// Connector is the plug of a module (SFF-8024, table 4-3).
-type Connector uint8
-
-var connectors = enum.Table[Connector]{
-	0: "unknown", 1: "sc", 2: "fc_style_1_copper", 3: "fc_style_2_copper", 4: "bnc_tnc", 5: "fc_coaxial", 6: "fibrejack", 7: "lc", 8: "mt_rj", 9: "mu",
-	10: "sg", 11: "optical_pigtail", 12: "mpo", 13: "mpo_2x16", 0x20: "hssdc_2", 0x21: "copper_pigtail", 0x22: "rj45", 0x23: "none", 0x24: "mxc_2x16",
-	0x25: "cs",
-}
-
-// String returns a word, such as "lc".
-func (c Connector) String() string { return connectors.String("connector", c) }
-
-// MarshalText implements [encoding.TextMarshaler].
-func (c Connector) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (c *Connector) UnmarshalText(b []byte) (err error) {
-	*c, err = connectors.Parse("connector", b)
-	return err
 }
 
 // Module asks the plugged-in module what it is and what it measures; it needs

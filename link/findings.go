@@ -13,6 +13,7 @@ type Snapshot struct {
 	Time   time.Time      `json:"time,omitzero"`
 	Link   Link           `json:"link"`
 	Report *EthtoolReport `json:"ethtool,omitzero"` // nil: not asked for
+	MII    *MII           `json:"mii,omitzero"`     // nil: not asked for
 }
 
 // FindingKind is what is wrong with an interface.
@@ -270,7 +271,10 @@ func (f *finder) duplex() {
 		b, a := &f.before.Link.Counters, &f.after.Link.Counters
 		damaged = grown(b.RxCRCErrors+b.RxFrameErrors, a.RxCRCErrors+a.RxFrameErrors)
 	}
-	silent := m.Autoneg && !m.Partner.Has("Autoneg")
+	silent := m.Autoneg && len(m.Partner) > 0 && !m.Partner.Has("Autoneg")
+	if mii := f.after.MII; mii != nil && !mii.Derived {
+		silent = mii.Autoneg && mii.AutonegComplete && !mii.PartnerAutoneg
+	}
 	switch {
 	case m.Duplex == DuplexHalf && late > 0:
 		x := f.add(FindingDuplexMismatch, false, "%s is half duplex and sees late collisions (%d): the other end is full duplex, or the cable too long", name, late)
@@ -278,7 +282,7 @@ func (f *finder) duplex() {
 		if !f.compare {
 			x.Within = 0
 		}
-	case m.Duplex == DuplexHalf && silent && len(m.Partner) > 0:
+	case m.Duplex == DuplexHalf && silent:
 		f.add(FindingDuplexMismatch, false, "%s negotiates and its partner does not, so it took half duplex: the partner was probably set to full duplex", name)
 	case m.Duplex == DuplexFull && !m.Autoneg && damaged > 0:
 		x := f.add(FindingDuplexMismatch, false, "%s is forced to full duplex and receives damaged frames (%d): the other end may have taken half duplex", name, damaged)

@@ -30,6 +30,8 @@ func TestFindings(t *testing.T) {
 	other := quiet(full)
 	other.Link.Index = 3
 	gigabit := Words{"Autoneg", "100baseT/Full", "1000baseT/Full"}
+	registers := sample(0, Counters{}, &LinkModes{Speed: 100, Duplex: DuplexHalf, Autoneg: true}, 0)
+	registers.MII = &MII{Autoneg: true, AutonegComplete: true, Negotiated: "100baseTx-HD"}
 	hot := sample(0, Counters{}, nil, 0)
 	hot.Report.Module = &Module{Temperature: new(80.0), Limits: &ModuleLimits{Temperature: Limits{75, -5, 70, 0}}}
 	for name, tt := range map[string]struct {
@@ -48,6 +50,8 @@ func TestFindings(t *testing.T) {
 		"late collisions ever": {Snapshot{}, quiet(half), []string{"duplex_mismatch eth0 is half duplex and sees late collisions (3): the other end is full duplex, or the cable too long"}},
 		"old late collisions":  {quiet(half), sample(time.Second, Counters{RxCRCErrors: 5}, half, 3), []string{"half_duplex eth0 is half duplex"}},
 		"partner does not negotiate": {Snapshot{}, sample(0, Counters{}, &LinkModes{Speed: 100, Duplex: DuplexHalf, Autoneg: true, Partner: Words{"100baseT/Half"}}, 0),
+			[]string{"duplex_mismatch eth0 negotiates and its partner does not, so it took half duplex: the partner was probably set to full duplex"}},
+		"registers say that it does not": {Snapshot{}, registers,
 			[]string{"duplex_mismatch eth0 negotiates and its partner does not, so it took half duplex: the partner was probably set to full duplex"}},
 		"forced": {quiet(forced), sample(time.Second, Counters{RxCRCErrors: 105}, forced, 3),
 			[]string{"errors eth0 counts 100 rx_crc_errors in 1s: damaged on the way: cable, connector, module, or a duplex mismatch",

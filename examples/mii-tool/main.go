@@ -52,9 +52,6 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		f.BoolP(set[1], set[0], false, "")
 		_ = f.MarkHidden(set[1])
 	}
-	if slices.Contains(args, "-V") {
-		args = []string{"--version"}
-	}
 	if code, done := o.Parse(args); done {
 		return code
 	}
