@@ -20,6 +20,9 @@
 // RFC 3550; the classic prints 16 times that, and counts the first probe's
 // jitter as none in Javg.
 //
+// -z asks for autonomous systems below the zone of --as-zone, from the servers
+// that this system is set up to use.
+//
 // ICMP, the default, needs a group that net.ipv4.ping_group_range admits, else
 // CAP_NET_RAW; -u and -T need nothing.
 //

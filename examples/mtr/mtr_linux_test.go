@@ -78,6 +78,8 @@ func TestAgainstMtr(t *testing.T) {
 	}
 	client, _ := path(t)
 	var all sync.WaitGroup
+	var mu sync.Mutex
+	var again []string
 	for _, line := range []string{
 		"-rc 2 web1", "-rwc 2 web1", "-rnc 2 web1", "-rwbc 1 web1", "-rbc 1 10.3.0.5", "-rnc 1 -6 web6", "-rc 1 web6", "-rnc 2 -u web1",
 		"-rnc 1 -T -P 81 web1", "-rnc 1 -f 2 web1", "-rnc 1 -m 2 web1", "-rnc 2 10.3.0.8", "-n -C -c 2 web1", "-Cc 2 10.3.0.8",
@@ -85,21 +87,41 @@ func TestAgainstMtr(t *testing.T) {
 		"-rnzc 1 10.3.0.8", "-rwzc 1 web1", "-nCzc 1 10.3.0.8",
 	} {
 		all.Go(func() {
-			args := strings.Fields(line)
-			want, err := client.Output("mtr", args...)
-			if err != nil {
-				t.Errorf("%s: %v", line, err)
+			if compare(t, client, line) == "" {
+				return
 			}
-			got, stderr, code, err := client.RunChild("mtr", true, args...)
-			if err != nil || code != 0 {
-				t.Errorf("%s: %v, exit code %d: %s", line, err, code, stderr)
-			}
-			if d := cmp.Diff(masked(string(want)), masked(string(got))); d != "" {
-				t.Errorf("%s (-mtr +ours)\n%s", line, d)
-			}
+			mu.Lock()
+			again = append(again, line)
+			mu.Unlock()
 		})
 	}
 	all.Wait()
+	// A busy machine loses packets. What differs is compared by itself.
+	for _, line := range again {
+		d := ""
+		for range 3 {
+			if d = compare(t, client, line); d == "" {
+				break
+			}
+		}
+		if d != "" {
+			t.Errorf("%s (-mtr +ours)\n%s", line, d)
+		}
+	}
+}
+
+// compare runs both and returns how they differ.
+func compare(t *testing.T, client *lab.Host, line string) string {
+	args := strings.Fields(line)
+	want, err := client.Output("mtr", args...)
+	if err != nil {
+		t.Errorf("%s: %v", line, err)
+	}
+	got, stderr, code, err := client.RunChild("mtr", true, args...)
+	if err != nil || code != 0 {
+		t.Errorf("%s: %v, exit code %d: %s", line, err, code, stderr)
+	}
+	return cmp.Diff(masked(string(want)), masked(string(got)))
 }
 
 // The classic's JSON is in ours, and the library's report around it; an
