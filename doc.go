@@ -24,7 +24,7 @@
 //	room       as an ordinary user                       with more
 //	ping       ICMP where net.ipv4.ping_group_range      CAP_NET_RAW: ICMP
 //	           includes the user's group; TCP always     everywhere
-//	trace      UDP, TCP; ICMP as ping has it             CAP_NET_RAW: ICMP
+//	trace      UDP, TCP; ICMP as ping has it             CAP_NET_RAW: ICMP, Engine
 //	portscan   connect scan                              nothing more
 //	link       everything                                nothing more
 //	route      everything                                nothing more

@@ -336,6 +336,47 @@ func TestEngineHops(t *testing.T) {
 	}
 }
 
+// Link-local targets have their zone by name or by number.
+func TestEngineZones(t *testing.T) {
+	c := newChain(t, 1)
+	linkLocal := c.linkLocal(t)
+	e := c.openEngine(t, trace.EngineOptions{})
+	for m := range lastWords {
+		for _, zone := range []string{"down", fmt.Sprint(c.down[0].Index())} {
+			p, err := e.Tracer(m, trace.Options{}).Trace(t.Context(), linkLocal.WithZone(zone))
+			if err != nil || p.Distance() != 1 || p.Packets != 1 {
+				t.Errorf("%v by zone %s: %v, %v", m, zone, err, words(p))
+			}
+		}
+	}
+	p, err := e.Tracer(trace.MethodUDP, trace.Options{}).Trace(t.Context(), linkLocal.WithZone("eth7"))
+	if err != nil || p.End != trace.EndNotSent || p.Hops[0].Replies[0].Errno != unix.ENODEV {
+		t.Errorf("no such zone: %v, %+v", err, p)
+	}
+}
+
+// linkLocal is the address of router 1 on the client's cable.
+func (c *chain) linkLocal(t testing.TB) (a netip.Addr) {
+	t.Helper()
+	err := c.routers[0].Do(func() error {
+		ifi, err := net.InterfaceByName("up")
+		if err != nil {
+			return err
+		}
+		addrs, err := ifi.Addrs()
+		for _, n := range addrs {
+			if p, err := netip.ParsePrefix(n.String()); err == nil && p.Addr().IsLinkLocalUnicast() {
+				a = p.Addr()
+			}
+		}
+		return err
+	})
+	if err != nil || !a.IsValid() {
+		t.Fatal("no link-local address: ", err)
+	}
+	return a
+}
+
 // The rate of an engine is that of all its traces together.
 func TestEngineRate(t *testing.T) {
 	c := newChain(t, 3)

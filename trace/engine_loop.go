@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -66,8 +67,8 @@ type rawEngine struct {
 	failed   error
 	rng      *rand.ChaCha8
 	flying   map[uint32]flying
-	ready    []*tracing // to be looked at, in turn
-	head     int        // of ready
+	ready    queue // to be looked at, in turn
+	held     queue // have something to send that the rate does not allow yet
 	timers   timers
 	targets  map[rawTarget]*rawGroup
 	credit   float64   // probes that the rate allows
@@ -87,6 +88,15 @@ type rawTarget struct {
 	method Method
 	dst    netip.Addr
 	port   uint16
+}
+
+// target is what answers bear, where zones are numbers.
+func (f *rawFlow) target() rawTarget {
+	dst := f.dst
+	if f.zone != 0 {
+		dst = dst.WithZone(strconv.FormatUint(uint64(f.zone), 10))
+	}
+	return rawTarget{f.method, dst, f.dport}
 }
 
 // rawGroup are the traces under way to one rawTarget.
@@ -111,6 +121,8 @@ type tracing struct {
 	group   *rawGroup
 
 	queued bool // in ready
+	held   bool // in the queue of that name
+	out    bool // a probe of it is about to be sent
 	turn   bool // not waiting for another one to the same target
 	wake   time.Time
 	at     int // place in timers, -1 for none
@@ -225,11 +237,10 @@ var errNoFamily = errors.New("the engine has no sockets of this family")
 // join enters a trace among those to the same target. An open TCP port
 // answers one SYN of a flow at a time, so there traces take turns.
 func (e *rawEngine) join(t *tracing) {
-	key := rawTarget{t.flow.method, t.flow.dst, t.flow.dport}
-	g := e.targets[key]
+	g := e.targets[t.flow.target()]
 	if g == nil {
 		g = &rawGroup{}
-		e.targets[key] = g
+		e.targets[t.flow.target()] = g
 	}
 	t.group = g
 	t.turn = t.flow.method != MethodTCP || len(g.traces) == 0
@@ -243,7 +254,7 @@ func (e *rawEngine) leave(t *tracing) {
 		g.holder, g.until = nil, time.Time{}
 	}
 	if len(g.traces) == 0 {
-		delete(e.targets, rawTarget{t.flow.method, t.flow.dst, t.flow.dport})
+		delete(e.targets, t.flow.target())
 		return
 	}
 	if next := g.traces[0]; !next.turn {
@@ -318,19 +329,20 @@ func (e *rawEngine) rest() time.Duration {
 
 // idle returns how long there is nothing to do; negative is until further notice.
 func (e *rawEngine) idle(now time.Time) time.Duration {
-	switch {
-	case e.closed:
+	if e.closed || e.ready.len() > 0 {
 		return 0
-	case len(e.ready) > e.head:
-		e.refill(now)
-		if e.opt.Rate < 0 || e.credit >= 1 {
-			return 0
-		}
-		return time.Duration((1 - e.credit) / e.opt.Rate * float64(time.Second))
-	case len(e.timers) > 0:
-		return max(0, e.timers[0].wake.Sub(now))
 	}
-	return -1
+	d := time.Duration(-1)
+	if len(e.timers) > 0 {
+		d = max(0, e.timers[0].wake.Sub(now))
+	}
+	if e.held.len() > 0 {
+		e.refill(now)
+		if rest := time.Duration(max(0, 1-e.credit) / e.opt.Rate * float64(time.Second)); d < 0 || rest < d {
+			d = rest
+		}
+	}
+	return d
 }
 
 func (e *rawEngine) refill(now time.Time) {
@@ -341,14 +353,23 @@ func (e *rawEngine) refill(now time.Time) {
 }
 
 // flush looks at the traces that have something to do and sends one probe of
-// each, a batch at most. They are looked at again after their answers.
+// each, a batch at most. They are looked at again after their answers. Those
+// that the rate holds back go first.
 func (e *rawEngine) flush(now time.Time) {
 	e.refill(now)
-	for n := len(e.ready) - e.head; n > 0 && len(e.out[0])+len(e.out[1]) < rawBatch; n-- {
-		if e.opt.Rate > 0 && e.credit < 1 {
-			break
+	for _, q := range []*queue{&e.held, &e.ready} {
+		for n := q.len(); n > 0 && len(e.out[0])+len(e.out[1]) < rawBatch; n-- {
+			if q == &e.held && !e.allowed() {
+				break
+			}
+			t := q.pop()
+			if q == &e.held {
+				t.held = false
+			} else {
+				t.queued = false
+			}
+			e.look(t, now)
 		}
-		e.look(e.pop(), now)
 	}
 	for i := range e.out {
 		e.send(i == 1, e.out[i], now)
@@ -356,3 +377,6 @@ func (e *rawEngine) flush(now time.Time) {
 		e.out[i] = e.out[i][:0]
 	}
 }
+
+// allowed reports whether the rate allows a probe.
+func (e *rawEngine) allowed() bool { return e.opt.Rate < 0 || e.credit >= 1 }

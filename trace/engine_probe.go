@@ -7,7 +7,7 @@ import (
 
 // look asks a plan what to do now.
 func (e *rawEngine) look(t *tracing, now time.Time) {
-	if t.done {
+	if t.done || t.out {
 		return
 	}
 	if end := t.p.end; end != 0 && len(t.p.redo) > 0 {
@@ -27,6 +27,13 @@ func (e *rawEngine) look(t *tracing, now time.Time) {
 			e.sleep(t, g.until)
 			return
 		}
+		if !e.allowed() {
+			if !t.held {
+				t.held = true
+				e.held.push(t)
+			}
+			return
+		}
 		token, ok := e.draw(t)
 		if !ok {
 			e.unsent(t, s.ttl, errFull, now)
@@ -36,6 +43,7 @@ func (e *rawEngine) look(t *tracing, now time.Time) {
 			g.until = now.Add(grace) // it is this one's turn
 		}
 		e.credit--
+		t.out = true
 		v6 := 0
 		if t.flow.dst.Is6() {
 			v6 = 1
@@ -88,7 +96,7 @@ func (e *rawEngine) send(v6 bool, ps []rawProbe, now time.Time) {
 
 func (e *rawEngine) sent(s *rawProbe) {
 	t := s.t
-	t.tries = 0
+	t.tries, t.out = 0, false
 	id := t.p.sent(s.ttl, s.sent)
 	for len(t.tokens) < id {
 		t.tokens = append(t.tokens, s.token) // of probes that were not sent
@@ -103,6 +111,7 @@ func (e *rawEngine) sent(s *rawProbe) {
 
 // unsent notes a probe that this host did not let out.
 func (e *rawEngine) unsent(t *tracing, ttl int, err error, now time.Time) {
+	t.out = false
 	if g := t.group; g.single {
 		g.holder, g.until = nil, time.Time{}
 	}
@@ -157,12 +166,7 @@ func (e *rawEngine) tell(f flying, h *heard) {
 // puzzle takes in data that does not say for which probe it is. From then on
 // the traces to that target together have one probe in flight.
 func (e *rawEngine) puzzle(h *heard) {
-	var g *rawGroup
-	for _, zone := range []string{h.dst.Zone(), ""} {
-		if g = e.targets[rawTarget{MethodUDP, h.dst.WithZone(zone), h.dport}]; g != nil {
-			break
-		}
-	}
+	g := e.targets[rawTarget{MethodUDP, h.dst, h.dport}]
 	if g == nil {
 		return
 	}

@@ -14,22 +14,32 @@ func (e *rawEngine) push(t *tracing) {
 		heap.Remove(&e.timers, t.at)
 	}
 	t.queued = true
-	if e.head > 0 && len(e.ready) == cap(e.ready) {
-		n := copy(e.ready, e.ready[e.head:])
-		clear(e.ready[n:])
-		e.ready, e.head = e.ready[:n], 0
-	}
-	e.ready = append(e.ready, t)
+	e.ready.push(t)
 }
 
-func (e *rawEngine) pop() *tracing {
-	t := e.ready[e.head]
-	e.ready[e.head] = nil
-	e.head++
-	if e.head == len(e.ready) {
-		e.ready, e.head = e.ready[:0], 0
+// queue is first in, first out.
+type queue struct {
+	all  []*tracing
+	head int
+}
+
+func (q *queue) len() int { return len(q.all) - q.head }
+
+func (q *queue) push(t *tracing) {
+	if q.head > 0 && len(q.all) == cap(q.all) {
+		n := copy(q.all, q.all[q.head:])
+		clear(q.all[n:])
+		q.all, q.head = q.all[:n], 0
 	}
-	t.queued = false
+	q.all = append(q.all, t)
+}
+
+func (q *queue) pop() *tracing {
+	t := q.all[q.head]
+	q.all[q.head] = nil
+	if q.head++; q.head == len(q.all) {
+		q.all, q.head = q.all[:0], 0
+	}
 	return t
 }
 

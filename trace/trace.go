@@ -36,6 +36,12 @@
 // ICMP probes share identifier and checksum: FlowConstant.
 // [UDP.Multipath] finds the paths of all flows.
 //
+// # Very many traces
+//
+// An [Engine] makes thousands of traces at once through a few raw sockets, where
+// CAP_NET_RAW allows that, and [EngineTracer.Map] maps whole lists of targets.
+// Its tracers find what those without privileges find.
+//
 // # Watching a path
 //
 // Watch repeats a trace, as mtr does, a probe a hop each round. The [Report] of
