@@ -55,7 +55,8 @@ type Engine struct {
 	senders sync.RWMutex // held for reading while packets are sent with mu unlocked
 
 	mu       sync.Mutex
-	users    int // pings and runs under way
+	users    int  // pings and runs under way
+	pausing  bool // the reader lets replies gather
 	closed   bool
 	released bool  // Close was called
 	failed   error // the sockets are of no more use
@@ -211,11 +212,15 @@ func (e *Engine) ping(ctx context.Context, dst netip.Addr) (Result, error) {
 	return Result{}, net.ErrClosed
 }
 
-// use counts those who wait for something.
+// use counts those who wait for something. A reader that lets replies gather
+// does so for itself only.
 func (e *Engine) use(n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.users += n
+	if n > 0 && e.pausing {
+		e.conn.Wake()
+	}
 }
 
 // check reports whether a host can be pinged at all.
@@ -303,6 +308,7 @@ func (e *Engine) step(limit time.Duration, lazy bool) bool {
 		if next := e.nextDeadline(e.clock().mono); next >= 0 && (limit < 0 || next < limit) {
 			limit = next
 		}
+		e.pausing = lazy && limit > 0
 		e.mu.Unlock()
 	}
 	wait := e.conn.Wait
@@ -312,6 +318,7 @@ func (e *Engine) step(limit time.Duration, lazy bool) bool {
 	err := wait(limit)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.pausing = false
 	all, due := false, int64(0)
 	if err == nil {
 		e.now = e.clock()

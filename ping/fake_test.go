@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ type wireTime struct {
 	failure error
 	dropped uint32
 	ids     [2][]uint16
+	wakes   atomic.Int32
+	pause   func()        // called while a pause is under way
 	plain   bool          // no stamps from the kernel
 	idLimit int           // identifiers that can be had; 0 is no limit
 	preempt time.Duration // passes between the looking at the clock and the reading
@@ -103,12 +106,15 @@ func (w *wireTime) Receive(f func(*icmpsock.Message)) (bool, error) {
 	return true, nil
 }
 
-func (w *wireTime) Wake() {}
+func (w *wireTime) Wake() { w.wakes.Add(1) }
 
 func (w *wireTime) Dropped(bool) uint32 { return w.dropped }
 
 // Pause goes forward by d whatever is due.
 func (w *wireTime) Pause(d time.Duration) error {
+	if w.pause != nil {
+		w.pause()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now.mono += int64(d)

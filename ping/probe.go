@@ -141,7 +141,9 @@ func (e *Engine) refused(l *lane, p probe, err error) {
 	if s.seq == 0 {
 		s.seq = uint32(uint16(l.next))
 	}
-	l.next++ // its number
+	if !l.slot(l.next).inFlight() {
+		l.next++ // its number
+	}
 	e.res = Result{Outcome: OutcomeLocalError, Err: text}
 	e.tell(&s, &e.res)
 }

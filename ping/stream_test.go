@@ -361,26 +361,6 @@ func TestSlowCaller(t *testing.T) {
 	}
 }
 
-// Without the kernel's stamps, replies to fast streams are not left to gather:
-// the time in the buffer would be in the round-trip time.
-func TestUnstampedDoesNotGather(t *testing.T) {
-	for _, plain := range []bool{false, true} {
-		w := &wireTime{plain: plain}
-		e := w.engine(t, nil)
-		honest(w, e, time.Millisecond)
-		most := time.Duration(0)
-		for r, err := range e.Stream(t.Context(), addrs(4000), &StreamOptions{Count: 2}) {
-			if err != nil || r.Outcome != OutcomeReply {
-				t.Fatalf("%+v, %v", r, err)
-			}
-			most = max(most, r.RTT)
-		}
-		if gathered := most > 2*time.Millisecond; gathered == plain {
-			t.Errorf("no stamps %t: the longest time is %v", plain, most)
-		}
-	}
-}
-
 func BenchmarkStream(b *testing.B) {
 	w := &wireTime{}
 	e := w.engine(b, nil)
