@@ -53,6 +53,9 @@ func (s *mtuSearch) emit(p mtuProbe) error {
 			p.kind, p.heard = mtuTooBig, p.sent
 			break
 		}
+		if try == 2 && p.size > s.small && droppedHere(err) {
+			break // lost on the way, like any other that is too long for it
+		}
 		if !s.w.transient(err) || try == backoffs-1 {
 			return err
 		}

@@ -459,6 +459,8 @@ func (o MTUOptions) withDefaults(dst netip.Addr) (MTUOptions, error) {
 	switch {
 	case !dst.IsValid():
 		return o, fmt.Errorf("no target address")
+	case dst.IsUnspecified():
+		return o, fmt.Errorf("%v is no host's address", dst)
 	case dst.IsMulticast():
 		return o, fmt.Errorf("a multicast address has no path of its own")
 	case o.MaxTTL < 1 || o.MaxTTL > 255:

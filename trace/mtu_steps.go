@@ -12,6 +12,10 @@ import (
 // tooLongHere reports whether this host's own interface refused a size.
 func tooLongHere(err error) bool { return errors.Is(err, syscall.EMSGSIZE) }
 
+// droppedHere reports whether the queue of this host's own interface, or a
+// driver that knows that nobody takes the packet, dropped it (ip(7), ENOBUFS).
+func droppedHere(err error) bool { return errors.Is(err, syscall.ENOBUFS) }
+
 // answering returns the highest TTL that answered.
 func (p Path) answering() int {
 	if h, ok := p.LastAnswering(); ok {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -57,7 +58,7 @@ func (p *printer) here(b *strings.Builder, m trace.PathMTU) int {
 	if len(m.Steps) > 0 {
 		return m.Steps[0].Before
 	}
-	return m.MTU
+	return cmp.Or(m.MTU, m.LocalMTU)
 }
 
 func (p *printer) step(b *strings.Builder, ttl int, st trace.MTUStep) {
