@@ -108,7 +108,7 @@ func TestCrowd(t *testing.T) {
 	for _, a := range []multipath.Algorithm{multipath.MDA, multipath.Lite} {
 		n := fakenet.New(star(2), 1)
 		c := config(a)
-		c.MaxProbes = 4000
+		c.MaxProbes = 1200
 		r, err := multipath.Run(c, crowd{n}, n.Now)
 		if err != nil || r.Probes > c.MaxProbes || r.Stop != multipath.StopBudget || r.Failure <= c.Failure {
 			t.Errorf("%d: %v, %d probes, stop %v, bound %v", a, err, r.Probes, r.Stop, r.Failure)
