@@ -48,6 +48,14 @@
 // its probes has statistics of every hop and a [Verdict]: which hops limit the
 // rate of their answers, or are slow to write them, and where packets are lost.
 //
+// # What is wrong with a path
+//
+// [Path.Findings] tells what was seen, and [Path.Checks] also what was not and
+// what could not be: a loop, the hop behind which nothing is heard, a refusal, a
+// filter that minds the port, address translation, another way back, where a
+// reset comes from, MPLS. [FindMTU] finds the path MTU and where it shrinks,
+// black holes that say nothing included.
+//
 // # Results
 //
 // Silence, refusals and a target that is not reached are data of a [Path]. An
