@@ -25,6 +25,8 @@ const (
 	rtaMark      = 16
 	rtaVia       = 18
 	rtaPref      = 20
+	rtaEncapType = 21
+	rtaEncap     = 22
 	rtaPad       = 24
 	rtaUID       = 25
 	rtaIPProto   = 27
@@ -69,10 +71,16 @@ func (p *parser) parse(b []byte, r *Route) error {
 	}
 	dstLen, srcLen := int(b[1]), int(b[2])
 	r.Dst = netip.PrefixFrom(unspecified(r.Family), dstLen)
+	var encap []byte
+	var encapType EncapType
 	it := nl.NewAttrs(b[sizeofRtMsg:])
 	for it.Next() {
 		ok := false
 		switch it.Type {
+		case rtaEncap:
+			encap, ok = it.Data, true
+		case rtaEncapType:
+			ok = nl.Set16(&encapType, it.Data)
 		case rtaDst:
 			ok = setPrefix(&r.Dst, it.Data, dstLen)
 		case rtaSrc:
@@ -89,12 +97,16 @@ func (p *parser) parse(b []byte, r *Route) error {
 			r.Unknown = append(r.Unknown, it.Keep())
 		}
 	}
+	if encapType != EncapNone {
+		r.Encap = parseEncap(encapType, encap)
+	}
 	r.Gateway, r.PrefSrc = zoned(r.Gateway, r.OIF), zoned(r.PrefSrc, r.OIF)
 	if len(r.NextHops) == 0 {
 		r.NextHops = p.hop()
-		r.NextHops[0] = NextHop{Gateway: r.Gateway, OIF: r.OIF, Weight: 1, Flags: r.Flags & hopFlags, Flow: r.Flow}
+		r.NextHops[0] = NextHop{Gateway: r.Gateway, OIF: r.OIF, Weight: 1, Flags: r.Flags & hopFlags, Flow: r.Flow, Encap: r.Encap}
 	} else if len(r.NextHops) == 1 { // what is left of a multipath route
-		r.Gateway, r.OIF, r.Flow = r.NextHops[0].Gateway, r.NextHops[0].OIF, r.NextHops[0].Flow
+		hop := &r.NextHops[0]
+		r.Gateway, r.OIF, r.Flow, r.Encap = hop.Gateway, hop.OIF, hop.Flow, hop.Encap
 		r.Flags |= r.NextHops[0].Flags
 	}
 	return it.Err()
@@ -186,13 +198,7 @@ func (r *Route) multipath(b []byte) bool {
 			Weight: int(b[3]) + 1,
 			OIF:    int(binary.NativeEndian.Uint32(b[4:])),
 		}
-		it := nl.NewAttrs(b[sizeofRtNexthop:n])
-		for it.Next() {
-			if !h.attribute(it.Type, it.Data) {
-				h.Unknown = append(h.Unknown, it.Keep())
-			}
-		}
-		if it.Err() != nil {
+		if !h.attributes(b[sizeofRtNexthop:n]) {
 			return false
 		}
 		h.Gateway = zoned(h.Gateway, h.OIF)
@@ -201,6 +207,30 @@ func (r *Route) multipath(b []byte) bool {
 	}
 	r.NextHops = append(r.NextHops, hops...)
 	return true
+}
+
+func (h *NextHop) attributes(b []byte) bool {
+	var encap []byte
+	var encapType EncapType
+	it := nl.NewAttrs(b)
+	for it.Next() {
+		ok := true
+		switch it.Type {
+		case rtaEncap:
+			encap = it.Data
+		case rtaEncapType:
+			ok = nl.Set16(&encapType, it.Data)
+		default:
+			ok = h.attribute(it.Type, it.Data)
+		}
+		if !ok {
+			h.Unknown = append(h.Unknown, it.Keep())
+		}
+	}
+	if encapType != EncapNone {
+		h.Encap = parseEncap(encapType, encap)
+	}
+	return it.Err() == nil
 }
 
 func (h *NextHop) attribute(typ uint16, b []byte) bool {

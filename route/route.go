@@ -107,6 +107,7 @@ type Route struct {
 	Pref     Preference   `json:"pref,omitzero"` // IPv6 (RFC 4191)
 	NHID     uint32       `json:"nhid,omitzero"` // next hop object (`ip nexthop`); its hops are in NextHops
 	Flow     uint32       `json:"flow,omitzero"` // realms: from in the upper 16 bits, to in the lower
+	Encap    *Encap       `json:"encap,omitzero"`
 
 	// NextHops are the ways of a multipath route, and the one way of any other:
 	// there is at least one. That of a route to nowhere (blackhole, unreachable,
@@ -126,7 +127,7 @@ type Route struct {
 	Mark  uint32     `json:"mark,omitzero"`  // of answers of Lookup
 	UID   *uint32    `json:"uid,omitzero"`   // of answers of Lookup: for whom
 
-	Unknown []Attribute `json:"unknown,omitzero"` // RTA_* that this library has no field for, encapsulations among them
+	Unknown []Attribute `json:"unknown,omitzero"` // RTA_* that this library has no field for
 }
 
 // Default reports whether the route is for every destination.
@@ -140,7 +141,8 @@ type NextHop struct {
 	Weight  int         `json:"weight"` // share of the flows, 1 to 256, of a next hop object to 65536; 1 for a single way
 	Flags   Flags       `json:"flags"`
 	Flow    uint32      `json:"flow,omitzero"`    // as in Route
-	Unknown []Attribute `json:"unknown,omitzero"` // RTA_*, encapsulations among them
+	Encap   *Encap      `json:"encap,omitzero"`   // as in Route
+	Unknown []Attribute `json:"unknown,omitzero"` // RTA_* that this library has no field for
 }
 
 // Metrics are what a route sets for its connections (RTAX_*, ip-route(8)); 0 is

@@ -132,29 +132,6 @@ route add blackhole 10.102.0.0/16
 	}
 }
 
-func TestEncapsulationIsKept(t *testing.T) {
-	needsIP(t)
-	h := three(t)
-	if _, err := h.Output("ip", "-6", "route", "add", "fd64::/16", "encap", "seg6", "mode", "encap", "segs", "fd00:1::77", "dev", "eth0"); err != nil {
-		t.Skip("needs SRv6 in the kernel: ", err)
-	}
-	for _, r := range listed(t, h, &Options{Family: FamilyIPv6, Table: 254}) {
-		if r.Dst != netip.MustParsePrefix("fd64::/16") {
-			continue
-		}
-		var types []uint16
-		for _, a := range r.Unknown {
-			types = append(types, a.Type)
-		}
-		slices.Sort(types)
-		if d := cmp.Diff([]uint16{unix.RTA_ENCAP_TYPE, unix.RTA_ENCAP}, types); d != "" {
-			t.Errorf("(-want +got):\n%s", d)
-		}
-		return
-	}
-	t.Error("the route is not there")
-}
-
 func TestLearntPathMTU(t *testing.T) {
 	l := lab.New(t)
 	client, router, server := l.Host("client"), l.Router("router"), l.Host("server")

@@ -33,3 +33,7 @@ func watch(context.Context, *WatchOptions) iter.Seq2[Event, error] {
 func change(_ context.Context, op string, _ changeKind, _ Route, _ *Options) error {
 	return operr.Unsupported(op)
 }
+
+func nextHopObjects(context.Context, *Options) ([]NextHopObject, error) {
+	return nil, operr.Unsupported("route: next hop objects")
+}
