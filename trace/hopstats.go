@@ -11,7 +11,7 @@ import (
 )
 
 // Report adds up the probes of a watch, in fixed memory for each hop (about
-// 4 kB). The zero value is ready. It is not safe for concurrent use.
+// 2.5 kB). The zero value is ready. It is not safe for concurrent use.
 type Report struct {
 	// Target, Method, Port and Source are those of the probes added.
 	Target netip.Addr

@@ -273,7 +273,7 @@ func TestWatchOptions(t *testing.T) {
 	}
 }
 
-func BenchmarkWatch(b *testing.B) {
+func BenchmarkReportAdd(b *testing.B) {
 	r := &Report{}
 	p := Probe{Target: netip.MustParseAddr("192.0.2.9"), TTL: 3, Reply: Reply{Outcome: OutcomeTimeExceeded, From: simAddr(3), RTT: ms}}
 	for b.Loop() {

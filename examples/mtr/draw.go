@@ -69,9 +69,9 @@ func (v *view) draw() {
 	}
 	r := v.result()
 	v.drawHead(r, width)
-	hops := lines(r)
-	v.drawHops(r, hops, width)
-	v.drawVerdict(r, hops, width)
+	hops, verdict := lines(r), r.Verdict()
+	v.drawHops(&verdict, hops, width)
+	v.drawVerdict(&verdict, hops, width)
 	v.screen.Show()
 }
 
@@ -125,7 +125,7 @@ func columnsWidth(fields []field) (sum int) {
 	return sum
 }
 
-func (v *view) drawHops(r *trace.Report, hops []hop, width int) {
+func (v *view) drawHops(verdict *trace.Verdict, hops []hop, width int) {
 	fields, numbers, chart := v.layout(width)
 	v.text(1, 4, bold, "Host")
 	if v.mode == 0 {
@@ -138,7 +138,7 @@ func (v *view) drawHops(r *trace.Report, hops []hop, width int) {
 	if chart < width {
 		v.text(chart, 4, bold, fmt.Sprintf("Last %d pings", width-chart))
 	}
-	rows := v.rows(r, hops, min(numbers, chart)-1)
+	rows := v.rows(verdict, hops, min(numbers, chart)-1)
 	v.scroll = max(0, min(v.scroll, len(rows)-v.page()))
 	bars := v.bars(hops, width-chart)
 	for y, row := range rows[v.scroll:] {
@@ -173,9 +173,9 @@ type row struct {
 	hop   *hop
 }
 
-func (v *view) rows(r *trace.Report, hops []hop, width int) (rows []row) {
+func (v *view) rows(verdict *trace.Verdict, hops []hop, width int) (rows []row) {
 	lossy := map[int]bool{}
-	for _, h := range r.Verdict().Hops {
+	for _, h := range verdict.Hops {
 		lossy[h.TTL] = h.State == trace.HopLossy
 	}
 	for i := range hops {
@@ -247,7 +247,7 @@ func (b bars) line(ttl int) (line []rune) {
 }
 
 // drawVerdict says at the bottom what it means, as far as there is room.
-func (v *view) drawVerdict(r *trace.Report, hops []hop, width int) {
+func (v *view) drawVerdict(verdict *trace.Verdict, hops []hop, width int) {
 	if len(hops) == 0 {
 		return
 	}
@@ -256,7 +256,7 @@ func (v *view) drawVerdict(r *trace.Report, hops []hop, width int) {
 	if v.mode != 0 {
 		y++ // the scale is there
 	}
-	for _, line := range wrap(strings.Join(r.Verdict().Sentences(), " "), width) {
+	for _, line := range wrap(strings.Join(verdict.Sentences(), " "), width) {
 		if y >= height {
 			return
 		}
