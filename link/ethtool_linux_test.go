@@ -226,6 +226,37 @@ func TestEthtoolUnprivileged(t *testing.T) {
 	}
 }
 
+// A cable that is pulled between two samples.
+func TestSampleFlapping(t *testing.T) {
+	host, _ := ethtoolHost(t)
+	do(t, host, func() error {
+		before, err := Sample(t.Context(), "veth0", nil)
+		if err != nil {
+			return err
+		}
+		for _, state := range []string{"down", "up", "down"} {
+			if out, err := host.Command("ip", "link", "set", "veth1", state).CombinedOutput(); err != nil {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+		}
+		after, err := Sample(t.Context(), "veth0", nil)
+		if err != nil {
+			return err
+		}
+		var kinds []FindingKind
+		for _, f := range Findings(before, after) {
+			kinds = append(kinds, f.Kind)
+		}
+		if diff := cmp.Diff([]FindingKind{FindingNoLink, FindingVirtualSpeed, FindingFlapping}, kinds); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if after.MII == nil || !after.MII.Derived || after.Report.Errors.Of(SectionModule) == nil {
+			t.Errorf("%+v", after)
+		}
+		return nil
+	})
+}
+
 // From another namespace, by many at once, each its own device.
 func TestEthtoolNetNS(t *testing.T) {
 	host, names := ethtoolHost(t)

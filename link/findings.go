@@ -1,6 +1,8 @@
 package link
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +16,29 @@ type Snapshot struct {
 	Link   Link           `json:"link"`
 	Report *EthtoolReport `json:"ethtool,omitzero"` // nil: not asked for
 	MII    *MII           `json:"mii,omitzero"`     // nil: not asked for
+}
+
+// Sample takes a snapshot: the interface, what its driver tells, and where the
+// kernel allows it the module and the MII registers, which may take some 0.1 s.
+func Sample(ctx context.Context, name string, o *Options) (Snapshot, error) {
+	d, err := OpenDevice(ctx, name, o)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	defer d.Close()
+	s := Snapshot{Time: time.Now()}
+	if s.Link, err = Get(ctx, d.Name, o); err != nil && !errors.Is(err, ErrInterrupted) {
+		return s, err
+	}
+	r, err := d.Report(ctx)
+	if err != nil {
+		return s, err
+	}
+	c := collector{ctx: ctx, errs: &r.Errors}
+	collect(&c, SectionModule, &r.Module, d.Module)
+	collect(&c, SectionMII, &s.MII, d.MII)
+	s.Report = &r
+	return s, c.end(d.Name)
 }
 
 // FindingKind is what is wrong with an interface.

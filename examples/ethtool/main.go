@@ -5,10 +5,11 @@
 //	ethtool -i eth0    driver and firmware
 //	ethtool -k eth0    offloads
 //	ethtool -m eth0    what the plugged-in module says of itself
+//	ethtool --check 10 eth0   what goes wrong there within ten seconds
 //
 // and -g -l -c -a -x -T -P, --show-fec, --show-eee, --show-priv-flags. Texts and exit
 // codes are those of ethtool 6.1: 1, 71 for -i, 94 and 96 for -S, 75 when nothing
-// at all is known.
+// at all is known; --check ends with 1 when something is wrong.
 //
 // Differences from ethtool: it only shows. An error that is the same for all
 // questions is said once. Alternative names work everywhere. Several interfaces
@@ -21,6 +22,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/link"
@@ -35,6 +37,7 @@ type options struct {
 	json, verbose     bool
 	stats             bool // -I
 	groups, allGroups bool
+	check             *time.Duration
 	names             []string // of interfaces
 	words             []string // what follows the interface: groups, or words of -m
 }
@@ -54,6 +57,7 @@ func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done 
 	f.BoolVarP(&o.stats, "include-statistics", "I", false, "counters too, with -a and --show-fec")
 	f.BoolVar(&o.groups, "groups", false, "with -S: the groups of counters that follow the interface")
 	f.BoolVar(&o.allGroups, "all-groups", false, "with -S: every group that standards name")
+	o.check = o.Seconds("check", "", 0, "look twice, so many seconds apart, and say what is wrong")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say which speeds are made up, and why a section is missing")
 	f.BoolVar(&o.json, "json", false, "what the library returns, as JSON")
 	for _, set := range setters {
@@ -109,6 +113,9 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 
 // show answers the question for one interface.
 func (o *options) show(ctx context.Context, name string) int {
+	if o.Flags.Changed("check") {
+		return o.find(ctx, name)
+	}
 	d, err := link.OpenDevice(ctx, name, nil)
 	if err != nil {
 		return o.absent(err)

@@ -240,6 +240,28 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// An end of a cable that is set down: the other has no link.
+func TestCheck(t *testing.T) {
+	host := newHost(t)
+	if out, err := host.Command("ip", "link", "set", "veth0", "up").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, privileged := range []bool{true, false} {
+		stdout, stderr, code, err := host.RunChild("ethtool", privileged, "--check", "0.01", "veth0")
+		want := "no_link: veth0 is up and has no link\nvirtual_speed: veth0 is made of software; its 10000Mb/s say nothing about the path\n"
+		if err != nil || code != 1 || string(stdout) != want || len(stderr) > 0 {
+			t.Errorf("%v, exit code %d, printed %q, said %q; want %q", err, code, stdout, stderr, want)
+		}
+	}
+	stdout, _, code, err := host.RunChild("ethtool", false, "--check", "0", "--json", "lo")
+	if err != nil || code != 0 || string(stdout) != "[]\n" {
+		t.Errorf("%v, exit code %d, printed %q", err, code, stdout)
+	}
+	if _, stderr, code, _ := host.RunChild("ethtool", false, "--check", "0", "nosuch0"); code == 0 || len(stderr) == 0 {
+		t.Errorf("exit code %d, said %q", code, stderr)
+	}
+}
+
 func BenchmarkEthtool(b *testing.B) {
 	for b.Loop() {
 		var stdout, stderr bytes.Buffer
