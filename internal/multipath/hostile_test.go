@@ -17,7 +17,6 @@ type liar struct {
 	sent   []int // numbers of probes not yet answered
 	n      int
 	probes map[[2]int]int // how often a flow was sent at a TTL
-	failed bool
 }
 
 func (l *liar) next() byte {
