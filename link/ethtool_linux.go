@@ -27,7 +27,7 @@ func openDevice(ctx context.Context, name string, o *Options) (*Device, error) {
 	if d.virtual, err = isVirtual(ctx, c, l); err != nil {
 		return nil, err
 	}
-	k, err := newSystem(o, l.Name)
+	k, err := newSystem(o, l.Index)
 	if err != nil {
 		return nil, err
 	}
@@ -84,20 +84,20 @@ func isVirtual(ctx context.Context, c *nl.Conn, l Link) (bool, error) {
 
 // system is the kernel.
 type system struct {
-	conn *nl.Conn // to the ethtool family
-	id   uint16   // of the family
-	fd   int
-	name string // of the interface
+	conn  *nl.Conn // to the ethtool family
+	id    uint16   // of the family
+	fd    int
+	index int // of the interface
 }
 
-func newSystem(o *Options, name string) (*system, error) {
+func newSystem(o *Options, index int) (*system, error) {
 	cfg := o.config()
 	cfg.Family = unix.NETLINK_GENERIC
 	conn, err := nl.Dial(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &system{conn: conn, name: name}
+	s := &system{conn: conn, index: index}
 	err = sock.InNamespace(cfg.NetNS, func() (err error) {
 		s.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if errors.Is(err, unix.EAFNOSUPPORT) { // a kernel without IPv4
@@ -150,7 +150,10 @@ func (s *system) ioctl(data []byte) error {
 		data unsafe.Pointer
 		_    [24]byte // struct ifreq is as long as its longest member
 	}{data: unsafe.Pointer(unsafe.SliceData(data))}
-	copy(r.name[:unix.IFNAMSIZ-1], s.name)
+	var err error
+	if r.name, err = s.name(); err != nil {
+		return err
+	}
 	return s.control(unix.SIOCETHTOOL, unsafe.Pointer(&r))
 }
 
@@ -161,18 +164,32 @@ func (s *system) mii(register bool, data *miiData) error {
 		data miiData
 		_    [24]byte
 	}{data: *data}
-	copy(r.name[:unix.IFNAMSIZ-1], s.name)
+	var err error
+	if r.name, err = s.name(); err != nil {
+		return err
+	}
 	var command uint = unix.SIOCGMIIPHY
 	if register {
 		command = unix.SIOCGMIIREG
 	}
-	err := s.control(command, unsafe.Pointer(&r))
+	err = s.control(command, unsafe.Pointer(&r))
 	*data = r.data
 	return err
 }
 
-// control is ioctl(2) on the interface; the name was found by number, so what
-// is there under it now may be another one.
+// name asks for the name that the interface has by now: these calls go by name,
+// and another interface may have taken the old one.
+func (s *system) name() ([unix.IFNAMSIZ]byte, error) {
+	r := struct {
+		name  [unix.IFNAMSIZ]byte
+		index int32
+		_     [24]byte
+	}{index: int32(s.index)}
+	err := s.control(unix.SIOCGIFNAME, unsafe.Pointer(&r))
+	return r.name, err
+}
+
+// control is ioctl(2).
 func (s *system) control(command uint, arg unsafe.Pointer) error {
 	for {
 		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s.fd), uintptr(command), uintptr(arg))

@@ -226,6 +226,53 @@ func TestEthtoolUnprivileged(t *testing.T) {
 	}
 }
 
+// Interfaces that come, go and take each other's names while they are asked:
+// each answer is about the one that was opened, or that it is gone.
+func TestDeviceChurn(t *testing.T) {
+	host, _ := ethtoolHost(t)
+	churn := func(lines ...string) {
+		cmd := host.Command("ip", "-force", "-batch", "-")
+		cmd.Stdin = strings.NewReader(strings.Join(lines, "\n"))
+		cmd.Run()
+	}
+	do(t, host, func() error {
+		churn("link add ifb9 type ifb", "link add br9 type bridge")
+		d, err := OpenDevice(t.Context(), "ifb9", nil)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		churn("link set ifb9 name ifb8", "link set br9 name ifb9")
+		if i, err := d.Driver(t.Context()); err != nil || i.Driver != "ifb" {
+			t.Errorf("renamed: %+v, %v", i, err)
+		}
+		churn("link del ifb8")
+		if i, err := d.Driver(t.Context()); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("gone, and its name taken: %+v, %v", i, err)
+		}
+		stop := make(chan struct{})
+		var group sync.WaitGroup
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					churn("link add ifb9 type ifb", "link del ifb9", "tuntap add ifb9 mode tap", "tuntap del ifb9 mode tap")
+				}
+			}
+		})
+		for range 200 {
+			if r, err := Ethtool(t.Context(), "ifb9", nil); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%+v, %v", r, err)
+			}
+		}
+		close(stop)
+		group.Wait()
+		return nil
+	})
+}
+
 // A cable that is pulled between two samples.
 func TestSampleFlapping(t *testing.T) {
 	host, _ := ethtoolHost(t)
