@@ -42,8 +42,8 @@ type Graph struct {
 	Elapsed  time.Duration `json:"elapsed_ns"`
 }
 
-// FlowID names a flow. Of UDP and TCP it is the source port, with which
-// [Options].SourcePort traces the path of this flow again; of ICMP a number
+// FlowID names a flow. Of UDP and TCP it is the source port; with that of UDP,
+// [Options].SourcePort traces the path of this flow again. Of ICMP it is a number
 // that is added to the checksum.
 type FlowID uint16
 
