@@ -1,7 +1,11 @@
 package sock
 
 import (
+	"fmt"
+	"math"
+	"os"
 	"runtime"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -36,7 +40,7 @@ func InNamespace(netns int, fn func() error) error {
 func CurrentNamespace() int {
 	var thread, process unix.Stat_t
 	const path = "/proc/thread-self/ns/net"
-	if unix.Stat(path, &thread) != nil || unix.Stat("/proc/self/ns/net", &process) != nil ||
+	if unix.Stat(path, &thread) != nil || unix.Stat(unmoved(), &process) != nil ||
 		thread.Ino == process.Ino && thread.Dev == process.Dev {
 		return 0
 	}
@@ -45,4 +49,22 @@ func CurrentNamespace() int {
 		return 0
 	}
 	return fd
+}
+
+// unmoved is the namespace of a thread that no goroutine has moved: the first,
+// unless it is the one that asks, in which case the second. The runtime starts
+// that for itself before any goroutine can be locked.
+func unmoved() string {
+	first := os.Getpid()
+	if unix.Gettid() != first {
+		return "/proc/self/ns/net"
+	}
+	second := math.MaxInt
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, t := range tasks {
+		if tid, err := strconv.Atoi(t.Name()); err == nil && tid != first {
+			second = min(second, tid)
+		}
+	}
+	return fmt.Sprintf("/proc/self/task/%d/ns/net", second)
 }
