@@ -131,7 +131,7 @@ func show(t *cli.Tool, s *settings, ts *targets, results iter.Seq2[ping.Result, 
 
 // sweepLine is what is printed about a host, "" for nothing.
 func sweepLine(s *settings, ts *targets, r *ping.Result) string {
-	name, alive, took := ts.name(r.Target), r.Outcome == ping.OutcomeReply, ""
+	name, alive, took := ts.next(r.Target), r.Outcome == ping.OutcomeReply, ""
 	if *s.elapsed && alive {
 		took = " (" + milli3(r.RTT) + " ms)"
 	}

@@ -21,18 +21,35 @@ import (
 // targets are the hosts of a sweep.
 type targets struct {
 	hosts   iter.Seq[netip.Addr]
-	total   int                   // 0 is not known
-	names   map[netip.Addr]string // as they were typed
-	unknown int                   // names without an address
-	code    int                   // cli.Failed if there are such
+	total   int                      // 0 is not known
+	called  map[netip.Addr]*nickname // addresses for which a name was typed
+	unknown int                      // names without an address
+	code    int                      // cli.Failed if there are such
 }
 
-// name is what a host is called in the output.
+// nickname is what was typed for an address.
+type nickname struct {
+	words []string
+	told  int // results that have been given a word
+}
+
+// name is what a host is called in the output: all that was typed for it.
 func (ts *targets) name(a netip.Addr) string {
-	if name, ok := ts.names[a]; ok {
-		return cli.Escape(name)
+	if n := ts.called[a]; n != nil {
+		return cli.Escape(strings.Join(slices.Compact(slices.Sorted(slices.Values(n.words))), ", "))
 	}
 	return shown(a)
+}
+
+// next is what the host of the next result is called: several names of one
+// address are asked once each.
+func (ts *targets) next(a netip.Addr) string {
+	n := ts.called[a]
+	if n == nil {
+		return shown(a)
+	}
+	n.told++
+	return cli.Escape(n.words[(n.told-1)%len(n.words)])
 }
 
 // findTargets says what is to be asked. Without hosts the reason has been
@@ -46,66 +63,122 @@ func findTargets(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader)
 		}
 		return &targets{hosts: hosts, total: total}
 	}
+	f := finder{settings: s}
 	if len(args) == 1 && args[0] == "-" {
-		var err error
-		if args, err = readHosts(stdin); err != nil {
-			return &targets{code: t.Fail(err)}
+		if err := readHosts(stdin, func(word string) { f.add(ctx, word) }); err != nil {
+			return &targets{code: t.Fail(fmt.Errorf("standard input: %w", err))}
 		}
-	}
-	found, errs := lookupAll(ctx, s, args)
-	ts := &targets{names: map[netip.Addr]string{}}
-	list := make([]netip.Addr, 0, len(args))
-	for i := range args {
-		if errs[i] != nil {
-			t.Error(errs[i])
-			ts.code = cli.Failed
-			ts.unknown++
-			continue
+		if len(f.list) == 0 {
+			return &targets{code: t.Fail(errors.New("standard input: no hosts"))}
 		}
-		list = append(list, found[i].addr)
-		if !found[i].literal {
-			ts.names[found[i].addr] = args[i]
-		}
-	}
-	if ts.total = len(list); ts.total > 0 {
-		ts.hosts = slices.Values(list)
 	} else {
-		ts.code = cli.Failed
+		for _, word := range args {
+			f.add(ctx, word)
+		}
 	}
-	return ts
+	f.lookup(ctx)
+	if ctx.Err() != nil {
+		return &targets{code: t.Fail(context.Cause(ctx))}
+	}
+	return f.targets(t)
 }
 
 // readHosts reads words; what follows a # is a comment.
-func readHosts(r io.Reader) (hosts []string, err error) {
+func readHosts(r io.Reader, add func(word string)) error {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		text, _, _ := strings.Cut(lines.Text(), "#")
-		hosts = append(hosts, strings.Fields(text)...)
+		for word := range strings.FieldsSeq(text) {
+			add(word)
+		}
 	}
-	return hosts, lines.Err()
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("a line is longer than %d bytes", bufio.MaxScanTokenSize)
+	}
+	return lines.Err()
+}
+
+// finder turns words into addresses. Of a million addresses it keeps no more
+// than that.
+type finder struct {
+	*settings
+	list []netip.Addr // in the order of the words; not valid: a name, or an error
+	more []found      // those
+}
+
+// found is a word that is not simply an address.
+type found struct {
+	place int // in the list
+	word  string
+	addr  netip.Addr
+	err   error
+}
+
+func (f *finder) add(ctx context.Context, word string) {
+	if _, err := netip.ParseAddr(word); err == nil {
+		to, err := lookup(ctx, f.settings, word)
+		if f.list = append(f.list, to.addr); err == nil {
+			return
+		}
+		f.more = append(f.more, found{place: len(f.list) - 1, word: word, err: err})
+		return
+	}
+	f.list = append(f.list, netip.Addr{})
+	f.more = append(f.more, found{place: len(f.list) - 1, word: word})
 }
 
 // maxLookups is how many names are looked up at the same time.
 const maxLookups = 16
 
-// lookupAll looks the hosts up, names side by side.
-func lookupAll(ctx context.Context, s *settings, hosts []string) ([]target, []error) {
-	found, errs := make([]target, len(hosts)), make([]error, len(hosts))
+// lookup looks names up, side by side.
+func (f *finder) lookup(ctx context.Context) {
 	places := make(chan struct{}, maxLookups)
 	var all sync.WaitGroup
-	for i, host := range hosts {
-		if _, err := netip.ParseAddr(host); err == nil {
-			found[i], errs[i] = lookup(ctx, s, host)
+	for i := range f.more {
+		m := &f.more[i]
+		if m.err != nil || ctx.Err() != nil {
 			continue
 		}
 		places <- struct{}{}
 		all.Go(func() {
-			found[i], errs[i] = lookup(ctx, s, host)
+			var to target
+			to, m.err = lookup(ctx, f.settings, m.word)
+			m.addr = to.addr
 			<-places
 		})
 	}
 	all.Wait()
-	return found, errs
+}
+
+// targets tells what was not found, and returns the rest.
+func (f *finder) targets(t *cli.Tool) *targets {
+	ts := &targets{called: map[netip.Addr]*nickname{}}
+	words := map[int]string{}
+	for _, m := range f.more {
+		if m.err != nil {
+			t.Error(m.err)
+			ts.code = cli.Failed
+			ts.unknown++
+			continue
+		}
+		f.list[m.place], words[m.place], ts.called[m.addr] = m.addr, m.word, &nickname{}
+	}
+	for place, a := range f.list {
+		if n := ts.called[a]; n != nil {
+			word, ok := words[place]
+			if !ok {
+				word = shown(a)
+			}
+			n.words = append(n.words, word)
+		}
+	}
+	f.list = slices.DeleteFunc(f.list, func(a netip.Addr) bool { return !a.IsValid() })
+	if ts.total = len(f.list); ts.total > 0 {
+		ts.hosts = slices.Values(f.list)
+	} else {
+		ts.code = cli.Failed
+	}
+	return ts
 }
 
 // generate reads prefixes, or two addresses as the first and the last.
