@@ -22,7 +22,8 @@ import (
 // message for them. Words, such as those of link modes, are the kernel's own
 // string sets, so that a newer kernel's are known too.
 //
-// A Device is for one goroutine at a time.
+// A Device is for one goroutine at a time, and of no more use when the context of a
+// question ended before the answer came.
 type Device struct {
 	Index int    // of the interface
 	Name  string // its name, also when it was opened by an alternative one

@@ -5,9 +5,10 @@ package link
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 )
 
 func openDevice(context.Context, string, *Options) (*Device, error) {
-	return nil, errors.Join(errors.New("needs Linux, this is "+runtime.GOOS), errors.ErrUnsupported)
+	return nil, fmt.Errorf("needs Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

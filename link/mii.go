@@ -91,7 +91,10 @@ func (d *Device) MII(ctx context.Context) (MII, error) {
 		why := needAdmin(err).Error()
 		modes, modesErr := d.LinkModes(ctx)
 		if modesErr != nil {
-			return MII{}, d.failed("mii", errors.Join(needAdmin(err), unwrapOp(modesErr)))
+			if errors.Is(err, errors.ErrUnsupported) || ctx.Err() != nil {
+				err = unwrapOp(modesErr)
+			}
+			return MII{}, d.failed("mii", needAdmin(err))
 		}
 		state, _ := d.LinkState(ctx) // without, there is no link
 		m, err = DeriveMII(modes, state), nil
