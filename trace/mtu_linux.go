@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -64,7 +65,7 @@ func newMTUNet(ctx context.Context, dst netip.Addr, o MTUOptions) (*mtuNet, erro
 		return nil, err
 	}
 	// Without echo requests datagrams have to do.
-	if w.echo, err = w.openEcho(); err != nil && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
+	if w.echo, err = w.openEcho(); err != nil && !noEcho(err) {
 		w.close()
 		return nil, err
 	}
@@ -73,6 +74,13 @@ func newMTUNet(ctx context.Context, dst netip.Addr, o MTUOptions) (*mtuNet, erro
 		return nil, err
 	}
 	return w, nil
+}
+
+// noEcho reports whether this user or this kernel has no echo sockets.
+func noEcho(err error) bool {
+	return slices.ContainsFunc([]error{unix.EACCES, unix.EPERM, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.ENOPROTOOPT}, func(e error) bool {
+		return errors.Is(err, e)
+	})
 }
 
 func (w *mtuNet) close() {

@@ -1,7 +1,9 @@
 package trace_test
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -303,5 +305,21 @@ func TestMTUOfFirstCable(t *testing.T) {
 		if got := mtuWords(p); got[0] != "1404 forward exact true reached true" || len(p.Steps) != 1 || p.Steps[0].TTL != 0 || p.Steps[0].How != trace.MTUSilent {
 			t.Errorf("IPv%d: %q", family, got)
 		}
+	}
+}
+
+// A search that is broken off ends at once, with what is known until then.
+func TestMTUBrokenOff(t *testing.T) {
+	c := lab.Chain(t, 3, lab.WireAt{Link: 2, Out: lab.Impair{MTU: 1444}})
+	_, dst := hops(c, 4)
+	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+	defer cancel()
+	var p trace.PathMTU
+	var err error
+	if err := c.Client.Do(func() error { p, err = trace.FindMTU(ctx, dst, nil); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) || p.LocalMTU != 1500 || p.Exact {
+		t.Errorf("%v, %+v", err, p)
 	}
 }

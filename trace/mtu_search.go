@@ -287,6 +287,9 @@ func (s *mtuSearch) sane(p *mtuProbe) bool {
 // are small enough.
 func (s *mtuSearch) proof(ttl int) int {
 	lo, lost, all := s.lo(ttl), 0, 0
+	if s.slow && ttl == s.far {
+		return mtuProof // what is lost, is lost to the limit
+	}
 	for i := range s.probes {
 		p := &s.probes[i]
 		if p.ttl == ttl && p.echo == s.with(ttl) && p.size <= lo {
@@ -332,14 +335,15 @@ func (s *mtuSearch) test(ttl int, sizes []int) error {
 	if ttl == s.far && !s.slow && s.silentAt(ttl, s.top) {
 		ps = append(ps, s.meanwhile(sizes)...)
 	}
-	control := cmp.Or(s.best(ttl, echo), s.small)
-	controls := 1
+	controls := []mtuProbe{{ttl: ttl, size: cmp.Or(s.best(ttl, echo), s.small), echo: echo}}
 	if s.proof(ttl) > mtuProof {
-		controls = 2 // packets get lost here
+		controls = append(controls, controls[0]) // packets get lost here
 	}
-	ps = append(ps, slices.Repeat([]mtuProbe{{ttl: ttl, size: control, echo: echo}}, controls)...)
-	first := len(s.probes)
-	if s.slow {
+	first, at := len(s.probes), len(ps)
+	if ps = append(ps, controls...); s.slow && ttl == s.far {
+		// There is one answer for the control and one for the largest size
+		// that passes; those of smaller ones would tell nothing more.
+		ps, at = slices.Concat(controls, ps[:at]), 0
 		if err := s.pause(2 * refill); err != nil {
 			return err
 		}
@@ -349,7 +353,7 @@ func (s *mtuSearch) test(ttl int, sizes []int) error {
 	}
 	s.judgeEcho()
 	s.judgeMeanwhile(ttl, first)
-	return s.control(ttl, echo, first, controls)
+	return s.control(ttl, echo, first, s.probes[first+at:][:len(controls)])
 }
 
 // meanwhile returns what can be found out in the same time about the place of
@@ -414,9 +418,8 @@ func (s *mtuSearch) judgeMeanwhile(ttl, first int) {
 
 // control looks whether a packet behind the others came back. Without it,
 // silence says nothing.
-func (s *mtuSearch) control(ttl int, echo bool, first, controls int) error {
-	last := s.probes[len(s.probes)-controls:]
-	if slices.ContainsFunc(last, func(p mtuProbe) bool { return p.passed(ttl, s.far) }) {
+func (s *mtuSearch) control(ttl int, echo bool, first int, controls []mtuProbe) error {
+	if slices.ContainsFunc(controls, func(p mtuProbe) bool { return p.passed(ttl, s.far) }) {
 		s.voids = 0
 		return nil
 	}

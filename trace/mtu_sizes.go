@@ -47,8 +47,8 @@ func (s *mtuSearch) sizes(ttl, lo, hi int) []int {
 	if !s.with(ttl) || ttl != s.far {
 		many = 4 // such answers are limited in rate
 	}
-	if s.slow {
-		many = 2
+	if s.slow && ttl == s.far {
+		many = 10 // see test
 	}
 	sizes := []int{}
 	if !s.wide[ttl] {

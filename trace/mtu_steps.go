@@ -108,6 +108,9 @@ func (s *mtuSearch) steps() error {
 			if mtu, _, err = s.largestFrom(bad, now); err != nil {
 				return err
 			}
+			if s.now().After(s.end) { // too late to be sure of this one
+				return nil
+			}
 			if mtu >= now { // it passes after all: the path has changed
 				return nil
 			}
@@ -133,7 +136,7 @@ func (s *mtuSearch) largestFrom(ttl, top int) (size, ceiling int, err error) {
 	floor := s.p.MTU
 	if floor+1 < top {
 		for range 4 {
-			if s.lo(ttl) > floor || s.evidenceFrom(ttl, floor+1) >= s.proof(ttl) {
+			if s.now().After(s.end) || s.lo(ttl) > floor || s.evidenceFrom(ttl, floor+1) >= s.proof(ttl) {
 				break
 			}
 			if err := s.test(ttl, []int{floor + 1, floor + 1}); err != nil {
