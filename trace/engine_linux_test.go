@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/netsonde/netsonde/internal/lab"
 	"github.com/netsonde/netsonde/trace"
@@ -103,12 +104,13 @@ func TestEngineLikeUnprivileged(t *testing.T) {
 		for m := range lastWords {
 			for _, family := range []int{4, 6} {
 				wg.Go(func() {
-					d, err := c.compareEngine(t, e, m, family)
-					// Once more, by itself: routers limit the rate of some answers.
+					d, err := c.compareEngine(t, e, m, family, trace.Options{})
+					// Once more, by itself and hop by hop: Linux refuses five times in
+					// a row, then once a second.
 					for tries := 0; d != "" && tries < 3; tries++ {
 						mu.Lock()
-						time.Sleep(1100 * time.Millisecond)
-						d, err = c.compareEngine(t, e, m, family)
+						time.Sleep(3 * time.Second)
+						d, err = c.compareEngine(t, e, m, family, trace.Options{Ahead: 1})
 						mu.Unlock()
 					}
 					if d != "" || err != nil {
@@ -121,14 +123,14 @@ func TestEngineLikeUnprivileged(t *testing.T) {
 	wg.Wait()
 }
 
-func (c *chain) compareEngine(t *testing.T, e *trace.Engine, m trace.Method, family int) (diff string, err error) {
-	raw, err := e.Tracer(m, trace.Options{}).Trace(t.Context(), c.target(family))
+func (c *chain) compareEngine(t *testing.T, e *trace.Engine, m trace.Method, family int, o trace.Options) (diff string, err error) {
+	raw, err := e.Tracer(m, o).Trace(t.Context(), c.target(family))
 	if err != nil {
 		return "", err
 	}
 	var plain trace.Path
 	err = c.client.DoUnprivileged(func() (err error) {
-		plain, err = unprivileged(m, trace.Options{}).Trace(t.Context(), c.target(family))
+		plain, err = unprivileged(m, o).Trace(t.Context(), c.target(family))
 		return err
 	})
 	if plain.Source != raw.Source {
@@ -157,4 +159,58 @@ func engineHarms(t testing.TB) map[string]func(c *chain, at int) {
 	}
 	maps.Copy(all, harms)
 	return all
+}
+
+// A probe that is too big for the second cable comes back as that, with the
+// size that fits, again and again: the engine does not fragment.
+func TestEngineTooBig(t *testing.T) {
+	c := newChain(t, 3)
+	c.nodes[2].MTU("down", 1300)
+	c.nodes[3].MTU("up", 1300)
+	e := c.openEngine(t, trace.EngineOptions{})
+	for range 2 {
+		for _, m := range []trace.Method{trace.MethodUDP, trace.MethodICMP} {
+			for _, family := range []int{4, 6} {
+				p, err := e.Tracer(m, trace.Options{Size: 1400}).Trace(t.Context(), c.target(family))
+				if d := cmp.Diff(refused(family, 2, 3, "frag_needed"), words(p)); d != "" || err != nil {
+					t.Errorf("%v IPv%d: %v (-want +got)\n%s", m, family, err, d)
+				} else if _, refusal := p.Unreachable(); refusal.MTU != 1300 {
+					t.Errorf("%v IPv%d: %+v", m, family, refusal)
+				}
+				p, err = e.Tracer(m, trace.Options{Size: 1300}).Trace(t.Context(), c.target(family))
+				if err != nil || p.Distance() != 4 {
+					t.Errorf("%v IPv%d of 1300 bytes: %v, %v", m, family, err, words(p))
+				}
+			}
+		}
+	}
+	p, err := e.Tracer(trace.MethodUDP, trace.Options{Size: 1501}).Trace(t.Context(), c.target(4))
+	if err != nil || p.End != trace.EndNotSent || p.Hops[0].Replies[0].Errno != unix.EMSGSIZE {
+		t.Errorf("longer than the interface takes: %v, %+v", err, p)
+	}
+}
+
+// TestEngineRateLimitedHop is TestRateLimitedHop by the engine: on a path that
+// is dead there is time to ask a router again that answers once a second.
+func TestEngineRateLimitedHop(t *testing.T) {
+	c := newChain(t, 3)
+	c.server.Filter(lab.Input, lab.Rule{Proto: "udp"})
+	c.routers[1].Sysctl("net/ipv4/icmp_ratelimit", "1000")
+	c.routers[1].Sysctl("net/ipv6/icmp/ratelimit", "1000")
+	e := c.openEngine(t, trace.EngineOptions{})
+	for _, family := range []int{4, 6} {
+		ask := func(o trace.Options) []string {
+			p, err := e.Tracer(trace.MethodUDP, o).Trace(t.Context(), c.target(family))
+			if err != nil {
+				t.Error(err)
+			}
+			return words(p)
+		}
+		waitFor(t, func() bool { // spend its tokens
+			return ask(trace.Options{FirstTTL: 2, MaxTTL: 2, Timeout: 100 * time.Millisecond})[0] == "2 silent"
+		})
+		if lines := ask(trace.Options{}); len(lines) < 3 || lines[1] != fmt.Sprint("2 time_exceeded ", router(family, 2)) {
+			t.Errorf("IPv%d: %q", family, lines)
+		}
+	}
 }

@@ -198,10 +198,13 @@ func (s *rawSockets) openFamily(i int, tcp bool) error {
 		s.icmp[i] = -1
 		return err
 	}
+	// What this host has learned of path MTUs does not hold up probes.
 	if i == 0 {
-		err = unix.SetsockoptInt(s.icmp[i], unix.IPPROTO_IP, unix.IP_HDRINCL, 1)
+		err = errors.Join(unix.SetsockoptInt(s.icmp[i], unix.IPPROTO_IP, unix.IP_HDRINCL, 1),
+			unix.SetsockoptInt(s.icmp[i], unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE))
 	} else {
 		err = errors.Join(unix.SetsockoptInt(s.icmp[i], unix.IPPROTO_IPV6, unix.IPV6_HDRINCL, 1),
+			unix.SetsockoptInt(s.icmp[i], unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE),
 			errqueue.EnableTTL(s.icmp[i], true))
 	}
 	if err == nil {
