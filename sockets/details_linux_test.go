@@ -3,16 +3,20 @@ package sockets
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // ss asks ss for sockets, one a line.
@@ -191,7 +195,7 @@ func TestInfoAgainstSS(t *testing.T) {
 func compareInfo(t *testing.T, s Socket, line string, seen map[string]bool) {
 	t.Helper()
 	ours := infoWords(s)
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		key, value, _ := strings.Cut(word, ":")
 		want, ok := ours[key]
 		if !ok {
@@ -340,11 +344,37 @@ func packetsInProc(list []Socket) (lines []string) {
 func TestDetailsUnprivileged(t *testing.T) {
 	z := newZoo(t, 1000)
 	z.check(z.host.Do(func() error { z.pair(); z.packet(); return nil }))
-	var table Table
-	z.check(z.host.DoUnprivileged(func() (err error) {
-		table, err = Read(t.Context(), &Options{Protocols: []Protocol{TCP, Packet, Unix}, Info: true, Memory: true})
+	const class = 6
+	marked := uint16(0)
+	control := func(_, _ string, c syscall.RawConn) error {
+		var err error
+		cerr := c.Control(func(fd uintptr) {
+			err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PRIORITY, class),
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, 7))
+		})
+		return errors.Join(err, cerr)
+	}
+	z.check(z.host.Do(func() error {
+		ln, err := (&net.ListenConfig{Control: control}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+		if err == nil {
+			t.Cleanup(func() { ln.Close() })
+			marked = netip.MustParseAddrPort(ln.Addr().String()).Port()
+		}
 		return err
 	}))
+	var table Table
+	list := func() (err error) {
+		table, err = Read(t.Context(), &Options{Protocols: []Protocol{TCP, Packet, Unix}, Info: true, Memory: true})
+		return err
+	}
+	for mark, do := range map[uint32]func(func() error) error{7: z.host.Do, 0: z.host.DoUnprivileged} {
+		z.check(do(list))
+		i := slices.IndexFunc(table.Sockets, func(s Socket) bool { return s.Local.Port() == marked && s.State == StateListen })
+		if i < 0 || table.Sockets[i].Mark != mark || table.Sockets[i].ClassID != class {
+			t.Errorf("mark %d and class %d: told of socket %d %+v", mark, class, i, table.Sockets[max(i, 0)])
+		}
+	}
+	z.check(z.host.DoUnprivileged(list))
 	var told [3]bool
 	for _, s := range table.Sockets {
 		told[0] = told[0] || s.TCP != nil && s.TCP.SegsIn > 0

@@ -11,8 +11,9 @@
 //
 // A list is not a picture of one moment: sockets that open and close while it
 // is made may be in it or not. Nothing here needs a privilege except to see the
-// processes of other users; those that could not be looked into are counted in
-// a [Table] and are no error.
+// processes of other users, which are counted in a [Table] and are no error, to
+// enter another network namespace, and for the fields that say so, such as the
+// Mark of a [Socket]; they are zero without it.
 //
 // Listing needs Linux; the types and their text forms work everywhere.
 package sockets
@@ -134,12 +135,12 @@ type Socket struct {
 	TCP    *TCPInfo   `json:"tcp_info,omitzero"`   // with Options.Info; of a listener too
 	MPTCP  *MPTCPInfo `json:"mptcp_info,omitzero"` // with Options.Info
 	Memory *Memory    `json:"memory,omitzero"`     // with Options.Memory
-	ULP    string     `json:"ulp,omitzero"`        // upper layer protocol of a TCP socket, such as "tls" or "mptcp"; kernels tell it with CAP_NET_ADMIN
+	ULP    string     `json:"ulp,omitzero"`        // upper layer protocol of a TCP socket, such as "tls" or "mptcp"; older kernels tell it only with CAP_NET_ADMIN
 
 	// With Options.Info.
 	TOS          uint8  `json:"tos,omitzero"`      // of IPv4 packets (IP_TOS)
 	TrafficClass uint8  `json:"tclass,omitzero"`   // of IPv6 packets (IPV6_TCLASS)
-	ClassID      uint32 `json:"class_id,omitzero"` // traffic control class, or SO_PRIORITY; told only with CAP_NET_ADMIN
+	ClassID      uint32 `json:"class_id,omitzero"` // traffic control class (net_cls), or SO_PRIORITY
 
 	Packet *PacketInfo `json:"packet,omitzero"` // of a packet socket
 
