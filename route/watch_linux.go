@@ -192,6 +192,9 @@ func (w *watcher) routes(f Family) *nl.Table {
 			return f == FamilyIPv6 && (r.Gateway.IsValid() || r.NHID != 0 || len(r.NextHops) > 1)
 		},
 	}
+	// The kernel dumps the ways of an IPv6 route as one, and leaves out what stands
+	// between them.
+	c.Hides = func(r *Route) bool { return f == FamilyIPv6 && len(r.NextHops) > 1 }
 	ask := nl.Message{Type: unix.RTM_GETROUTE, Body: o.request(f)}
 	c.Tell = func(old, new *Route) error {
 		for _, route := range []*Route{old, new} {

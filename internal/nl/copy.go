@@ -18,6 +18,9 @@ type Copy[K comparable, V any] struct {
 	// Ambiguous reports whether v, which comes to others under its key, may have
 	// become one with them. Nil: never.
 	Ambiguous func(v *V) bool
+	// Hides reports whether v may have kept others under its key out of a reading,
+	// which then appear when it goes. Nil: never.
+	Hides func(v *V) bool
 	// Tell is told what is added (old is nil), changed, or deleted (new is nil).
 	Tell func(old, new *V) error
 
@@ -190,5 +193,5 @@ func (c *Copy[K, V]) Deleted(body []byte) (mine, doubt bool, err error) {
 			return true, true, nil
 		}
 	}
-	return true, false, c.drop(key, i)
+	return true, c.Hides != nil && c.Hides(&v), c.drop(key, i)
 }
