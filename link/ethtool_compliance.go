@@ -1,6 +1,10 @@
 package link
 
-import "github.com/netsonde/netsonde/internal/enum"
+import (
+	"slices"
+
+	"github.com/netsonde/netsonde/internal/enum"
+)
 
 // ModuleType is the first byte of a module's memory (SFF-8024, table 4-1).
 type ModuleType uint8
@@ -42,7 +46,7 @@ type Connector uint8
 var connectors = enum.Table[Connector]{
 	0: "unknown", 1: "sc", 2: "fc_style_1_copper", 3: "fc_style_2_copper", 4: "bnc_tnc", 5: "fc_coaxial", 6: "fibrejack", 7: "lc", 8: "mt_rj", 9: "mu",
 	10: "sg", 11: "optical_pigtail", 12: "mpo", 13: "mpo_2x16", 0x20: "hssdc_2", 0x21: "copper_pigtail", 0x22: "rj45", 0x23: "none", 0x24: "mxc_2x16",
-	0x25: "cs",
+	0x25: "cs", 0x26: "sn", 0x27: "mpo_2x12", 0x28: "mpo_1x16",
 }
 
 // String returns a word, such as "lc".
@@ -87,9 +91,9 @@ var extendedSFP = map[byte]string{
 	0x01: "25G AOC", 0x02: "25GBASE-SR", 0x03: "25GBASE-LR", 0x04: "25GBASE-ER", 0x08: "25G ACC", 0x0b: "25GBASE-CR CA-L", 0x18: "25G AOC", 0x19: "25G ACC",
 }
 
-// bitWords returns the words of the bits that are set.
+// bitWords returns the words of the bits that are set, highest first.
 func bitWords(v byte, words []string) (w Words) {
-	for i, word := range words {
+	for i, word := range slices.Backward(words) {
 		if v&(1<<i) != 0 && word != "" {
 			w = append(w, word)
 		}

@@ -36,7 +36,7 @@ type Module struct {
 	// ExternallyCalibrated: what is measured is raw and cannot be read without
 	// the module's own constants, so nothing measured is given.
 	ExternallyCalibrated bool `json:"externally_calibrated,omitzero"`
-	// RxOMA: the received powers are modulation amplitudes, not averages (CMIS).
+	// RxOMA: the received powers are modulation amplitudes, not averages.
 	RxOMA  bool          `json:"rx_oma,omitzero"`
 	Limits *ModuleLimits `json:"limits,omitzero"`
 
@@ -286,6 +286,7 @@ func (m *Module) decodeSFP(a, d []byte) {
 		m.ExternallyCalibrated = true
 		return
 	}
+	m.RxOMA = a[92]&0x08 == 0
 	t, v := celsius(d, 96), volts(d, 98)
 	m.Temperature, m.Voltage = &t, &v
 	m.Lanes = []ModuleLane{{bias(d, 100), power(d, 102), power(d, 104)}}

@@ -31,6 +31,10 @@ func printModule(b *strings.Builder, o *options, r *link.EthtoolReport) int {
 	if len(m.OUI) == 0 {
 		return 0
 	}
+	if a := half(m, 0x50); a != nil && m.Type == link.ModuleSFP {
+		w.sfp(m, a)
+		return 0
+	}
 	w.row("Connector", "0x%02x (%s)", uint8(m.Connector), connectorName(m.Connector))
 	w.identity(m)
 	w.measured(m)
@@ -50,59 +54,30 @@ func cmis(m *link.Module) bool {
 }
 
 func (w moduleWriter) identity(m *link.Module) {
-	sfp := m.Type == link.ModuleSFP
 	for _, c := range m.Compliance {
-		w.row("Transceiver type", "%s", standard(c, sfp))
+		w.row("Transceiver type", "%s", standard(c, false))
 	}
 	if m.BitRate != 0 {
-		unit := "Mbps"
-		if sfp {
-			unit = "MBd"
-		}
-		w.row("BR, Nominal", "%d%s", m.BitRate, unit)
+		w.row("BR, Nominal", "%dMbps", m.BitRate)
 	}
 	if m.Wavelength != 0 {
-		if sfp {
-			w.row("Laser wavelength", "%.0fnm", m.Wavelength)
-		} else {
-			w.row("Laser wavelength", "%.3fnm", m.Wavelength)
-			w.row("Laser wavelength tolerance", "%.3fnm", m.Tolerance)
-		}
+		w.row("Laser wavelength", "%.3fnm", m.Wavelength)
+		w.row("Laser wavelength tolerance", "%.3fnm", m.Tolerance)
 	}
-	w.row("Vendor name", "%s", m.Vendor)
-	if len(m.OUI) == 3 {
-		w.row("Vendor OUI", "%02x:%02x:%02x", m.OUI[0], m.OUI[1], m.OUI[2])
-	}
-	w.row("Vendor PN", "%s", m.Part)
-	w.row("Vendor rev", "%s", m.Revision)
+	w.vendor(m)
 	w.row("Vendor SN", "%s", m.Serial)
 	w.row("Date code", "%s", m.Date)
-	if cmis(m) && m.CLEI != "" {
+	if m.CLEI != "" {
 		w.row("CLEI code", "%s", m.CLEI)
 	}
 }
 
 func (w moduleWriter) measured(m *link.Module) {
-	if m.Type == link.ModuleSFP {
-		supported := "No"
-		if m.Temperature != nil || m.ExternallyCalibrated {
-			supported = "Yes"
-		}
-		w.row("Optical diagnostics support", "%s", supported)
-		if len(m.Lanes) == 1 {
-			w.row("Laser bias current", "%.3f mA", m.Lanes[0].Bias)
-			w.row("Laser output power", "%s", milliwatts(m.Lanes[0].TxPower))
-			w.row("Receiver signal average optical power", "%s", milliwatts(m.Lanes[0].RxPower))
-		}
-	}
 	if m.Temperature != nil {
 		w.row("Module temperature", "%s", degrees(*m.Temperature))
 	}
 	if m.Voltage != nil {
 		w.row("Module voltage", "%.4f V", *m.Voltage)
-	}
-	if m.Type == link.ModuleSFP {
-		return
 	}
 	for i, l := range m.Lanes {
 		w.row(fmt.Sprintf("Laser tx bias current (Channel %d)", i+1), "%.3f mA", l.Bias)
@@ -184,6 +159,8 @@ func standard(c string, sfp bool) string {
 	switch {
 	case !ok:
 		return c
+	case c == "10GBASE-ER" && sfp:
+		return "10G Ethernet: 10G Base-ER [SFF-8472 rev10.4 onwards]"
 	case strings.HasSuffix(speed, "G") && (speed == "10G" || !sfp):
 		return fmt.Sprintf("%s Ethernet: %s Base-%s", speed, speed, kind)
 	case strings.HasSuffix(speed, "G"):
@@ -206,6 +183,7 @@ var connectorNames = map[string]string{
 	"bnc_tnc": "BNC/TNC", "fc_coaxial": "Fibre Channel coaxial headers", "fibrejack": "FibreJack", "lc": "LC", "mt_rj": "MT-RJ", "mu": "MU", "sg": "SG",
 	"optical_pigtail": "Optical pigtail", "mpo": "MPO Parallel Optic", "mpo_2x16": "MPO Parallel Optic - 2x16", "hssdc_2": "HSSDC II",
 	"copper_pigtail": "Copper pigtail", "rj45": "RJ45", "none": "No separable connector", "mxc_2x16": "MXC 2x16", "cs": "CS optical connector",
+	"sn": "Mini CS optical connector", "mpo_2x12": "MPO 2x12", "mpo_1x16": "MPO 1x16",
 }
 
 func connectorName(c link.Connector) string {
