@@ -12,10 +12,10 @@
 // at all is known; --check ends with 1 when something is wrong.
 //
 // Differences from ethtool: it only shows. An error that is the same for all
-// questions is said once. Alternative names work everywhere. Several interfaces
-// may be named. --json works for everything and prints what the library returns,
-// where the speed of a device made of software is marked "virtual"; -v says so on
-// standard error.
+// questions is said once. Alternative names work everywhere, and several interfaces
+// may be named. -m leaves out code bytes and flags of modules other than SFP. --json
+// works for everything and prints what the library returns, where the speed of a
+// device made of software is marked "virtual"; -v says so on standard error.
 package main
 
 import (
