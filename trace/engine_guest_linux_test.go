@@ -124,6 +124,77 @@ func TestEngineCancel(t *testing.T) {
 	wg.Wait()
 }
 
+// A trace that waits for its turn begins when the one before it is given up,
+// while somebody else drives the engine.
+func TestEngineTurns(t *testing.T) {
+	c := newChain(t, 1)
+	c.quiet()
+	e := c.openEngine(t, trace.EngineOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	start := func(ctx context.Context, m trace.Method, timeout time.Duration, done func(p trace.Path, err error)) {
+		began := make(chan struct{})
+		wg.Go(func() {
+			close(began)
+			done(e.Tracer(m, trace.Options{FirstTTL: 2, MaxTTL: 2, Timeout: timeout}).Trace(ctx, c.target(4)))
+		})
+		<-began
+		time.Sleep(20 * time.Millisecond)
+	}
+	asked := c.client.Filter(lab.Output, lab.Rule{Proto: "udp", Action: lab.Count})
+	opened := c.client.Filter(lab.Output, lab.Rule{Proto: "tcp", Action: lab.Count})
+	start(ctx, trace.MethodUDP, time.Hour, func(trace.Path, error) {}) // drives
+	waitFor(t, func() bool { return asked.Packets() == 2 })            // and has nothing more to do
+	first, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	start(first, trace.MethodTCP, time.Hour, func(p trace.Path, err error) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("the first: %v, %v", err, words(p))
+		}
+	})
+	waitFor(t, func() bool { return opened.Packets() == 2 })
+	start(ctx, trace.MethodTCP, 50*time.Millisecond, func(p trace.Path, err error) {
+		if err != nil || p.Packets == 0 {
+			t.Errorf("the second: %v, %d packets, %v", err, p.Packets, words(p))
+		}
+		cancel()
+	})
+	time.AfterFunc(10*time.Second, cancel) // in case it never begins
+	giveUp()
+	wg.Wait()
+}
+
+// TestEngineMany opens and closes a hundred engines at once, each with a trace
+// under way; TestMain looks for what is left.
+func TestEngineMany(t *testing.T) {
+	c := newChain(t, 1)
+	c.quiet()
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			e, err := trace.Open(&trace.EngineOptions{NetNS: c.client.NetNSFD()})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ended := make(chan error)
+			go func() {
+				_, err := e.Tracer(trace.MethodTCP, trace.Options{Timeout: time.Hour}).Trace(t.Context(), c.target(6))
+				ended <- err
+			}()
+			time.Sleep(time.Millisecond)
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := <-ended; !errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestEngineClose(t *testing.T) {
 	c := newChain(t, 1)
 	c.quiet()

@@ -68,6 +68,9 @@ func (e *rawEngine) abandon(a *audience) {
 	for t := range a.under {
 		e.finish(t)
 	}
+	if e.ready.len() > 0 { // it was another one's turn
+		e.net.wake()
+	}
 }
 
 func (e *rawEngine) hops(ctx context.Context, m Method, dst netip.Addr, o Options) iter.Seq2[Hop, error] {
