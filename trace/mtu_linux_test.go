@@ -319,7 +319,7 @@ func TestMTUBrokenOff(t *testing.T) {
 	if err := c.Client.Do(func() error { p, err = trace.FindMTU(ctx, dst, nil); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if !errors.Is(err, context.DeadlineExceeded) || p.LocalMTU != 1500 || p.Exact {
+	if !errors.Is(err, context.DeadlineExceeded) || p.Exact || p.Elapsed == 0 {
 		t.Errorf("%v, %+v", err, p)
 	}
 }
