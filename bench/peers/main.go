@@ -33,13 +33,14 @@ type part struct {
 var rooms = map[string][]part{
 	"ping":    {{"ping", comparePing}},
 	"netlink": {{"routes", compareRoutes}, {"dumps", compareDumps}, {"changes", compareChanges}, {"sockets", compareSockets}},
-	"trace":   {{"multipath", compareTraceMultipath}, {"watch", compareTraceWatch}, {"mtu", compareTraceMTU}},
+	"trace":   {{"paths", compareTracePaths}, {"multipath", compareTraceMultipath}, {"watch", compareTraceWatch}, {"mtu", compareTraceMTU}},
 }
 
 func main() {
 	registerPing()
 	registerRoutes()
 	registerSockets()
+	registerTracePaths()
 	registerTraceWatch()
 	code, err := lab.Isolated(func() int {
 		parts := chosen(os.Args[1:])
