@@ -18,7 +18,10 @@ import (
 	"github.com/netsonde/netsonde/internal/nl"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var (
+	update   = flag.Bool("update", false, "write testdata anew")
+	fixtures = flag.String("fixtures", "", "a directory where TestCards writes the messages")
+)
 
 // report asks a card everything.
 func report(t *testing.T, c *card) EthtoolReport {
@@ -33,6 +36,9 @@ func report(t *testing.T, c *card) EthtoolReport {
 // What hardware says is decoded the same from both forms of bit sets, is what
 // testdata has (the mini-tool prints that), and survives JSON.
 func TestCards(t *testing.T) {
+	if *fixtures != "" {
+		writeCards(t, *fixtures)
+	}
 	compactCards := cards(compact)
 	for name, c := range cards(listed) {
 		t.Run(name, func(t *testing.T) {

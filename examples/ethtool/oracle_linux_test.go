@@ -29,23 +29,39 @@ link add macvlan0 link veth0 type macvlan
 link property add dev veth0 altname an-alternative-name-of-veth0
 `
 
-var names = []string{"veth0", "tap0", "tun0", "br0", "vxlan0", "ifb0", "macvlan0", "lo"}
-
 // questions are those that ethtool has one answer to; it prints nothing else.
 var questions = []string{"", "-S", "-i", "-g", "-l", "-c", "-k", "-a", "-m", "-T", "-P", "--show-fec", "--show-eee", "--show-priv-flags", "-x", "-I -a", "-I --show-fec"}
 
-func newHost(t *testing.T) *lab.Host {
+// newHost returns a host with the devices that the user may make.
+func newHost(t *testing.T) (host *lab.Host, names []string) {
 	t.Helper()
 	for _, tool := range []string{"ethtool", "ip"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip("needs " + tool)
 		}
 	}
-	host := lab.New(t).Host("host")
+	host = lab.New(t).Host("host")
 	cmd := host.Command("ip", "-force", "-batch", "-")
 	cmd.Stdin = strings.NewReader(devices)
 	cmd.Run()
-	return host
+	if err := host.Do(func() error {
+		links, err := link.List(t.Context(), nil)
+		for _, l := range links {
+			names = append(names, l.Name)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return host, names
+}
+
+// needTun is for tests that are about a tap device.
+func needTun(t *testing.T, names []string) {
+	t.Helper()
+	if !slices.Contains(names, "tap0") {
+		t.Skip("needs to write /dev/net/tun")
+	}
 }
 
 // change sets something on the device at random with ethtool or ip; what the
@@ -94,7 +110,7 @@ func answer(t *testing.T, host *lab.Host, words []string) (classic, ours [3]stri
 // Every answer about every device in random states is ethtool's, to the blank:
 // output, errors and exit code.
 func TestAgainstEthtool(t *testing.T) {
-	host := newHost(t)
+	host, names := newHost(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -124,7 +140,7 @@ func TestAgainstEthtool(t *testing.T) {
 
 // Offloads are those of ethtool --json, which has them by name.
 func TestAgainstJSON(t *testing.T) {
-	host := newHost(t)
+	host, names := newHost(t)
 	rng := rand.New(rand.NewPCG(3, 4))
 	compared := 0
 	for range 10 {
@@ -178,7 +194,7 @@ func TestAgainstJSON(t *testing.T) {
 // The words and codes for what is not there are ethtool's; that an interface is
 // not there is said once, not for each part of the answer.
 func TestAbsent(t *testing.T) {
-	host := newHost(t)
+	host, _ := newHost(t)
 	for _, q := range questions {
 		words := append(strings.Fields(q), "nosuch0")
 		classic, ours := answer(t, host, words)
@@ -203,7 +219,8 @@ func TestAbsent(t *testing.T) {
 // As nobody: what the kernel tells everybody is told, a refusal says what would
 // allow it and hides nothing.
 func TestUnprivileged(t *testing.T) {
-	host := newHost(t)
+	host, names := newHost(t)
+	needTun(t, names)
 	host.Command("ethtool", "-s", "tap0", "speed", "100", "duplex", "half").Run()
 	stdout, stderr, code, err := host.RunChild("ethtool", false, "tap0")
 	for _, want := range []string{"Speed: 100Mb/s", "Duplex: Half", "Link detected: "} {
@@ -221,7 +238,8 @@ func TestUnprivileged(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	host := newHost(t)
+	host, names := newHost(t)
+	needTun(t, names)
 	stdout, stderr, code, err := host.RunChild("ethtool", true, "--json", "-k", "tap0", "lo", "an-alternative-name-of-veth0")
 	var got []string
 	for line := range strings.Lines(string(stdout)) {
@@ -242,14 +260,15 @@ func TestJSON(t *testing.T) {
 
 // An end of a cable that is set down: the other has no link.
 func TestCheck(t *testing.T) {
-	host := newHost(t)
+	host, _ := newHost(t)
 	if out, err := host.Command("ip", "link", "set", "veth0", "up").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for _, privileged := range []bool{true, false} {
 		stdout, stderr, code, err := host.RunChild("ethtool", privileged, "--check", "0.01", "veth0")
 		want := "no_link: veth0 is up and has no link\nvirtual_speed: veth0 is made of software; its 10000Mb/s say nothing about the path\n"
-		if err != nil || code != 1 || string(stdout) != want || len(stderr) > 0 {
+		// Packets of the kernel's own may be dropped meanwhile, which comes next.
+		if err != nil || code != 1 || !strings.HasPrefix(string(stdout), want) || len(stderr) > 0 {
 			t.Errorf("%v, exit code %d, printed %q, said %q; want %q", err, code, stdout, stderr, want)
 		}
 	}

@@ -21,6 +21,9 @@ func newHost(t *testing.T) *lab.Host {
 	cmd := host.Command("ip", "-force", "-batch", "-")
 	cmd.Stdin = strings.NewReader("tuntap add tap0 mode tap\nlink add ifb0 type ifb\n")
 	cmd.Run()
+	if _, err := host.Output("ip", "link", "show", "dev", "tap0"); err != nil {
+		t.Skip("needs to write /dev/net/tun")
+	}
 	if out, err := host.Command("ethtool", "-s", "tap0", "speed", "100", "duplex", "half", "autoneg", "off").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
