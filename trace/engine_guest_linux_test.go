@@ -509,7 +509,8 @@ func engineDescriptors(args []string) int {
 			return 1
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		var wg sync.WaitGroup
+		var wg, started sync.WaitGroup
+		started.Add(100)
 		for i := range 100 {
 			m := trace.MethodUDP
 			if len(o.o.Methods) == 1 {
@@ -520,11 +521,17 @@ func engineDescriptors(args []string) int {
 				if o.o.Family == 4 {
 					family = 0
 				}
+				started.Done()
 				e.Tracer(m, trace.Options{Timeout: time.Hour}).Trace(ctx, netip.MustParseAddr(args[family]))
 			})
 		}
-		time.Sleep(200 * time.Millisecond)
-		if got := descriptors() - before; got != o.want {
+		started.Wait()
+		// While traces begin there is one more.
+		got := descriptors() - before
+		for end := time.Now().Add(10 * time.Second); got != o.want && time.Now().Before(end); got = descriptors() - before {
+			time.Sleep(20 * time.Millisecond)
+		}
+		if got != o.want {
 			fmt.Printf("%+v: %d descriptors, want %d\n", o.o, got, o.want)
 			code = 1
 		}
