@@ -3,7 +3,7 @@
 // decide about one destination. It is what `ip route`, `ip rule` and `ip neigh`
 // show, as the kernel tells it over rtnetlink(7).
 //
-// Reading needs no privilege; [Add], [Replace] and [Delete], which alone change
+// Reading needs no privilege; [Add], [Prepend], [Replace] and [Delete], which alone change
 // anything, need CAP_NET_ADMIN. Words are the kernel's (linux/rtnetlink.h,
 // linux/neighbour.h, linux/fib_rules.h); attributes that the library has no field
 // for are kept as [Attribute]. Link-local IPv6 addresses come with their

@@ -10,8 +10,8 @@ import (
 	"github.com/netsonde/netsonde/internal/nl"
 )
 
-// Add adds a route. Add, Replace and Delete are the only functions of this
-// package that change anything. They need CAP_NET_ADMIN, are done when they
+// Add adds a route. Add, Prepend, Replace and Delete are the only functions of
+// this package that change anything. They need CAP_NET_ADMIN, are done when they
 // return, and take from o its NetNS alone. What counts of r: Type (unicast if it
 // is not given), Dst, TOS, one way (Gateway, OIF or Device) or several in NextHops,
 // FlagOnLink, PrefSrc, Table (main), Protocol (boot, as of `ip route add`), Pref, Scope
@@ -26,6 +26,14 @@ func Add(ctx context.Context, r Route, o *Options) error {
 	return change(ctx, "route: add", changeAdd, r, o)
 }
 
+// Prepend adds a route in front of others to the same destination of the same type
+// of service and metric, where Add refuses: of IPv4 routes the first is used, IPv6
+// routes through gateways become one route of several ways. It is what route(8)
+// does.
+func Prepend(ctx context.Context, r Route, o *Options) error {
+	return change(ctx, "route: prepend", changePrepend, r, o)
+}
+
 // Replace adds a route, in the place of the one of the same destination, type of
 // service and metric if there is one. Doing it twice is doing it once.
 func Replace(ctx context.Context, r Route, o *Options) error {
@@ -38,11 +46,12 @@ func Delete(ctx context.Context, r Route, o *Options) error {
 	return change(ctx, "route: delete", changeDelete, r, o)
 }
 
-// changeKind is which of the three.
+// changeKind is which of them.
 type changeKind uint8
 
 const (
 	changeAdd changeKind = iota
+	changePrepend
 	changeReplace
 	changeDelete
 )

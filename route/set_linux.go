@@ -49,6 +49,8 @@ func (r Route) change(ctx context.Context, c *nl.Conn, kind changeKind) error {
 	}
 	m := nl.Message{Type: unix.RTM_NEWROUTE, Flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL, Body: body}
 	switch kind {
+	case changePrepend:
+		m.Flags = unix.NLM_F_CREATE
 	case changeReplace:
 		m.Flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
 	case changeDelete:

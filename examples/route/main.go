@@ -5,9 +5,16 @@
 //	route -e, -ee     the columns of netstat -r; every column
 //	route -6 -n       IPv6, also as -A inet6
 //
-// The exit code is 0, or 2 when the question could not be asked.
+//	route add default gw 192.0.2.1
+//	route add -net 198.51.100.0 netmask 255.255.255.0 gw 192.0.2.9 metric 5
+//	route add -host 198.51.100.7 reject
+//	route del default
+//	route -6 add 2001:db8::/32 gw fe80::1 dev eth0
 //
-// Differences from route: it only shows; `ip route` sets. Names are never cut
+// Adding and deleting need CAP_NET_ADMIN. The exit code is 0, 7 when the kernel
+// refused a change, or 2 when the question could not be asked or makes no sense.
+//
+// Differences from route: names are not looked up in changes. Names are never cut
 // to fit their column, are looked up all at once, and no longer than two
 // seconds. What the kernel does not tell over netlink is not shown: the Ref of
 // an IPv6 route is "-", its flags lack D and A, for what the kernel itself took
@@ -20,8 +27,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +50,7 @@ type options struct {
 }
 
 func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
-	o = &options{Tool: cli.New("route", "[options]", "Shows where packets go: the routing tables of the kernel.", stdout, stderr)}
+	o = &options{Tool: cli.New("route", "[options] [add|del [-net|-host] TARGET [gw GATEWAY] ...]", "Shows where packets go: the routing tables of the kernel. Adds and deletes routes.", stdout, stderr)}
 	f := o.Flags
 	f.BoolVarP(&o.numeric, "numeric", "n", false, "numbers instead of names")
 	f.CountVarP(&o.extend, "extend", "e", "-e: the columns of netstat -r; -ee: every column")
@@ -55,6 +62,7 @@ func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done 
 	f.BoolP("symbolic", "N", false, "accepted")
 	f.BoolP("verbose", "v", false, "accepted")
 	cache := f.BoolP("cache", "C", false, "refused: Linux has had no routing cache since 3.6")
+	f.SetInterspersed(false) // the words of add and del may begin with a dash
 	if code, done = o.Parse(args); done {
 		return o, code, done
 	}
@@ -75,45 +83,39 @@ func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done 
 	return o, cli.Yes, false
 }
 
-// refuse says what to type instead of what this program does not do.
-func (o *options) refuse() int {
-	six := ""
-	if o.v6 {
-		six = " -6"
-	}
-	switch word := o.Flags.Arg(0); word {
-	case "add":
-		return o.Usage("this program only shows routes; to add one: ip%s route add PREFIX via GATEWAY [dev IF]", six)
-	case "del", "delete":
-		return o.Usage("this program only shows routes; to delete one: ip%s route del PREFIX", six)
-	case "flush":
-		return o.Usage("this program only shows routes; to delete many: ip%s route flush PREFIX", six)
-	default:
-		return o.Usage("what is %q?", word)
-	}
-}
-
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	o, code, done := parse(args, stdout, stderr)
 	if done {
 		return code
 	}
 	if o.Flags.NArg() > 0 {
-		return o.refuse()
+		return o.change(ctx, o.Flags.Args())
 	}
+	var list []route.Route
 	var list4, list6 []route.Route
 	var err error
-	if o.v4 {
-		list4, err = route.List(ctx, &route.Options{Family: route.FamilyIPv4, Table: mainTable})
-	}
-	if err == nil && o.v6 {
-		list6, err = route.List(ctx, &route.Options{Family: route.FamilyIPv6})
+	for _, f := range []struct {
+		wanted bool
+		list   *[]route.Route
+		o      route.Options
+	}{
+		{o.v4, &list4, route.Options{Family: route.FamilyIPv4, Table: mainTable}},
+		{o.v6, &list6, route.Options{Family: route.FamilyIPv6}},
+	} {
+		if !f.wanted || err != nil {
+			continue
+		}
+		if *f.list, err = route.List(ctx, &f.o); errors.Is(err, route.ErrInterrupted) {
+			o.Error(err) // and what there is of it
+			err = nil
+		}
+		list = append(list, *f.list...)
 	}
 	switch {
 	case err != nil:
 		return o.Fail(err)
 	case o.json:
-		err = cli.PrintJSON(stdout, slices.Concat(list4, list6))
+		err = cli.PrintJSON(stdout, list)
 	default:
 		err = o.print(ctx, list4, list6)
 	}

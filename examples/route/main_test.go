@@ -28,14 +28,18 @@ func TestUsage(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		{"--help", 0, "Usage: route [options]\n", ""},
+		{"--help", 0, "Usage: route [options] [add|del [-net|-host] TARGET [gw GATEWAY] ...]\n", ""},
 		{"--version", 0, "route ", ""},
 		{"-nZ", 2, "", "route: unknown option -Z; try --help\n"},
 		{"-n web1", 2, "", "route: what is \"web1\"?; try --help\n"},
 		{"-A ipx", 2, "", "route: unknown address family \"ipx\"; try --help\n"},
-		{"add default gw 192.0.2.1", 2, "", "route: this program only shows routes; to add one: ip route add PREFIX via GATEWAY [dev IF]; try --help\n"},
-		{"-A inet6 del default", 2, "", "route: this program only shows routes; to delete one: ip -6 route del PREFIX; try --help\n"},
-		{"flush", 2, "", "route: this program only shows routes; to delete many: ip route flush PREFIX; try --help\n"},
+		{"add", 2, "", "route: a route to where?; try --help\n"},
+		{"add -net 10.0.0.0 gw 192.0.2.9", 2, "", "route: a network of what length? say -net 10.0.0.0/LENGTH; try --help\n"},
+		{"add default gw", 2, "", "route: gw of what?; try --help\n"},
+		{"add default gw web1", 2, "", "route: web1: Unknown host; try --help\n"},
+		{"add -net 192.0.2.1/24 gw 192.0.2.9", 2, "", "route: netmask doesn't match route address; try --help\n"},
+		{"add default gw 2001:db8::1", 2, "", "route: 2001:db8::1 is a gateway of another family; try --help\n"},
+		{"flush", 2, "", "route: flushing a table is not supported; ip route flush does it; try --help\n"},
 		{"-C", 2, "", "route: there is no routing cache since Linux 3.6; to see what is decided for an address: ip route get ADDRESS; try --help\n"},
 	} {
 		var stdout, stderr bytes.Buffer
