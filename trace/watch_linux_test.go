@@ -104,43 +104,45 @@ func TestWatchErrors(t *testing.T) {
 	}
 }
 
-// Routers with Linux's stock limits, asked twenty times a second, and a wire
-// that loses: the limits are seen through, the loss is found. Both are sure
-// enough not to fail by chance.
-func TestWatchVerdict(t *testing.T) {
+// Routers with Linux's stock limits, asked twenty times a second: the limits
+// are seen through.
+func TestWatchLimits(t *testing.T) {
+	t.Parallel()
 	p := lab.Chain(t, 4)
 	for _, r := range p.Routers {
 		r.Sysctl("net/ipv4/icmp_ratelimit", "1000")
 		r.Sysctl("net/ipv4/icmp_ratemask", "6168")
 	}
-	var r *trace.Report
-	err := p.Client.Do(func() error {
-		r = report(t, trace.ICMP{}, p.Hops4[4], &trace.WatchOptions{Interval: 50 * time.Millisecond, Rounds: 90})
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := r.Verdict()
+	v := watchVerdict(t, p, p.Hops4[4], &trace.WatchOptions{Interval: 50 * time.Millisecond, Rounds: 90})
 	if v.Loss != trace.LossNone || v.End != 5 {
-		t.Errorf("limits: %v", v)
+		t.Errorf("%v", v)
 	}
 	for _, h := range v.Hops[:4] {
 		if h.State != trace.HopLimited || h.Loss < 0.5 {
 			t.Errorf("%+v", h)
 		}
 	}
+}
 
-	lossy := lab.Impair{Loss: 0.3, Seed: 1}
-	p = lab.Chain(t, 4, lab.WireAt{Link: 2, Out: lossy})
-	err = p.Client.Do(func() error {
-		r = report(t, trace.ICMP{}, p.Hops6[4], &trace.WatchOptions{Interval: 20 * time.Millisecond, Rounds: 150})
+// A wire that loses is found. It loses enough not to fail by chance.
+func TestWatchLoss(t *testing.T) {
+	t.Parallel()
+	p := lab.Chain(t, 4, lab.WireAt{Link: 2, Out: lab.Impair{Loss: 0.3, Seed: 1}})
+	v := watchVerdict(t, p, p.Hops6[4], &trace.WatchOptions{Interval: 20 * time.Millisecond, Rounds: 150})
+	if v.Loss != trace.LossReal || v.Hop != 3 || v.Rate < 0.15 || v.Rate > 0.45 {
+		t.Errorf("%+v\n%v", v, v)
+	}
+}
+
+// watchVerdict watches by ICMP from the client of a path.
+func watchVerdict(t *testing.T, p *lab.Path, dst netip.Addr, o *trace.WatchOptions) (v trace.Verdict) {
+	t.Helper()
+	err := p.Client.Do(func() error {
+		v = report(t, trace.ICMP{}, dst, o).Verdict()
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v := r.Verdict(); v.Loss != trace.LossReal || v.Hop != 3 || v.Rate < 0.15 || v.Rate > 0.45 {
-		t.Errorf("a lossy wire: %+v\n%v", v, v)
-	}
+	return v
 }
