@@ -29,7 +29,8 @@ func sweep(ctx context.Context, t *cli.Tool, s *settings, stdin io.Reader) int {
 		return t.Fail(err)
 	}
 	defer engine.Close()
-	o := ping.SweepOptions{Retries: *s.retries, Rate: -1}
+	// Round-trip times that are printed are worth their tenth of the speed.
+	o := ping.SweepOptions{Retries: *s.retries, Rate: -1, Times: *s.elapsed || *s.stats || *s.json}
 	switch {
 	case !s.changed("interval"):
 		o.Rate = 0 // 1000 a second
