@@ -3,6 +3,7 @@ package link
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
@@ -297,6 +298,9 @@ func (c *chaos) command() string {
 	return c.set()
 }
 
+// setups may be raised: go test ./link -run AgainstIP -setups 1000.
+var setups = flag.Int("setups", 120, "how many random set-ups are compared with ip")
+
 // needsIP skips without the oracle.
 func needsIP(t *testing.T) {
 	t.Helper()
@@ -307,13 +311,12 @@ func needsIP(t *testing.T) {
 
 func TestAgainstIP(t *testing.T) {
 	needsIP(t)
-	const setups = 120
 	l := lab.New(t)
 	h := l.Host("h")
 	l.Connect(h.Port("eth0", "10.1.0.1/24", "fd00:1::1/64"), l.Host("peer").Port("eth0"))
 	c := &chaos{rng: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)), ports: []string{"lo", "eth0"}}
 	var seen Coverage
-	for i := range setups {
+	for i := range *setups {
 		var batch strings.Builder
 		for range 12 {
 			fmt.Fprintln(&batch, c.command())

@@ -3,6 +3,7 @@ package route
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -349,13 +350,16 @@ func three(t lab.TB) *lab.Host {
 	return h
 }
 
+// setups may be raised: go test ./route -run AgainstIP -setups 1000.
+var setups = flag.Int("setups", 120, "how many random set-ups are compared with ip")
+
 func TestAgainstIP(t *testing.T) {
 	needsIP(t)
 	h := three(t)
 	batch(h, nextHops)
 	c := &chaos{rng: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))}
 	seen := map[string]int{}
-	for i := range 120 {
+	for i := range *setups {
 		var s strings.Builder
 		for range 15 {
 			fmt.Fprintln(&s, c.command())

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -109,12 +110,12 @@ func compareRoutes(s *stage) (t table) {
 	if out, err := c.CombinedOutput(); err != nil {
 		s.Fatalf("%v: %s", err, out)
 	}
-	all := s.median(host, "ours-routes", "all", "15")
-	ip := s.tool(host, 15, "ip", "-4", "route")
-	vishvananda := s.median(host, "vishvananda-routes", "7")
-	list := s.median(host, "ours-routes", "list", "9")
+	all := s.median(host, "ours-routes", "all", "15").best()
+	ip := s.tool(host, 15, "ip", "-4", "route").best()
+	vishvananda := s.median(host, "vishvananda-routes", "15").best()
+	list := s.median(host, "ours-routes", "list", "15").best()
 	per := all.Mallocs / float64(all.Sockets)
-	what := fmt.Sprintf("%d routes, iterated (median)", all.Sockets)
+	what := fmt.Sprintf("%d routes, iterated (best of 15)", all.Sockets)
 	if all.Sockets < manyRoutes || vishvananda.Sockets < manyRoutes {
 		s.Fatalf("%d and %d routes", all.Sockets, vishvananda.Sockets)
 	}
@@ -124,6 +125,14 @@ func compareRoutes(s *stage) (t table) {
 		{"allocations a route", fmt.Sprintf("%.4f", per), fmt.Sprintf("vishvananda %.1f", vishvananda.Mallocs/float64(vishvananda.Sockets)), "≤ 0.01", judge(per <= 0.01)},
 		{"the same as a slice", fmt.Sprintf("%s, %.0f allocations", list.words(), list.Mallocs), "ip -4 route " + ip.words(), "≤ 0.6 × ip -4 route", ip.judge(list, 0.6)},
 	}
+}
+
+// best leaves the shortest time: what else runs on the machine only adds.
+func (l listed) best() listed {
+	if len(l.Times) > 0 {
+		l.Times = []float64{slices.Min(l.Times)}
+	}
+	return l
 }
 
 // compareDumps is about dumps of addresses, which the kernel marks, while they change.

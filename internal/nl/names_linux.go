@@ -18,6 +18,9 @@ type Names struct {
 
 	own   bool // Conn is
 	names map[int]string
+	// The last one asked for: neighbours in a table share their interface.
+	last     int
+	lastName string
 }
 
 // skipStats is RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h): a short answer.
@@ -29,7 +32,11 @@ func (n *Names) Name(ctx context.Context, index int) (string, error) {
 	if index == 0 {
 		return "", nil
 	}
+	if index == n.last {
+		return n.lastName, nil
+	}
 	if name, ok := n.names[index]; ok {
+		n.last, n.lastName = index, name
 		return name, nil
 	}
 	body := make([]byte, unix.SizeofIfInfomsg, 32)
@@ -89,6 +96,7 @@ func (n *Names) Learn(index int, name string) {
 		n.names = map[int]string{}
 	}
 	n.names[index] = name
+	n.last = 0
 }
 
 // Close releases the socket, if it is its own.
