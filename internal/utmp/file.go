@@ -140,9 +140,13 @@ func (f *File) records(backward bool, corrupt func(Corrupt)) iter.Seq2[Record, e
 				yield(Record{}, err)
 				return
 			}
+			if w.bad > 0 && !likely(b) {
+				w.skip(1, "")
+				continue
+			}
 			r, why := f.layout.parse(b)
-			if why == "" && (torn || w.doubted || w.bad > 0) && (r.Type == Empty || !f.layout.strict(b)) {
-				why = "it does not look like one" // what is mostly zero can be read as a record anywhere
+			if why == "" && (torn || w.doubted || w.bad > 0) && !(likely(b) && f.layout.strict(b)) {
+				why = "it does not look like one"
 			}
 			if torn = false; why != "" {
 				w.skip(1, why)

@@ -161,6 +161,13 @@ func (l *layout) strict(b []byte) bool {
 	return b[2] == 0 && b[3] == 0 && zero(b[l.unused:l.unused+sizeofUnused]) && (sec != 0 || zero(b))
 }
 
+// likely reports whether a record can begin here, at a glance. An empty one is
+// not: what is mostly zero can be read as such anywhere.
+func likely(b []byte) bool {
+	typ := int16(binary.NativeEndian.Uint16(b))
+	return typ > 0 && int(typ) < len(typeNames) && b[2] == 0 && b[3] == 0
+}
+
 func zero(b []byte) bool {
 	for _, c := range b {
 		if c != 0 {

@@ -237,8 +237,8 @@ func FuzzParse(f *testing.F) {
 		}
 		records = slices.DeleteFunc(records, func(r Record) bool { return r.Type == Empty && r.Time.Unix() == 0 })
 		again = slices.DeleteFunc(again, func(r Record) bool { return r.Type == Empty && r.Time.Unix() == 0 })
-		if diff := cmp.Diff(records, again, addresses); diff != "" {
-			t.Fatalf("written and read (-want +got):\n%s", diff)
+		if !slices.Equal(records, again) { // quicker than cmp
+			t.Fatalf("written and read (-want +got):\n%s", cmp.Diff(records, again, addresses))
 		}
 		for _, r := range records {
 			if strings.ContainsRune(r.User+r.Line+r.Host+r.ID, 0) {
