@@ -2,7 +2,6 @@ package link
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +51,3 @@ func changeAddress(ctx context.Context, op, name string, a Address, gone bool, o
 	}
 	return err
 }
-
-// indexOf reads the index out of a struct ifinfomsg or ifaddrmsg, which have it
-// in the same place.
-func indexOf(b []byte) int { return int(binary.NativeEndian.Uint32(b[4:])) }

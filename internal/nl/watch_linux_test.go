@@ -161,8 +161,7 @@ func TestWatchMirrors(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		k := &words{rng: rng, table: map[string]string{}, room: 1 + rng.IntN(50), left: rng.IntN(3000)}
 		mirror, lost, synced := map[string]string{}, 0, 0
-		var c Copy[string, word]
-		c = Copy[string, word]{
+		c := Copy[string, word]{
 			Parse: func(b []byte) (string, word, bool, error) {
 				key, _, ok := strings.Cut(strings.TrimRight(string(b), "\x00"), "=")
 				return key, word{key, strings.TrimRight(string(b), "\x00")}, ok, nil
