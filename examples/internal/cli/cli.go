@@ -66,7 +66,7 @@ func serve(name string, run Run, args []string, stdin io.Reader, stdout, stderr 
 	out := &output{File: stdout, broken: cancel}
 	code := run(ctx, args, stdin, out, stderr)
 	if err := out.failure(); err != nil {
-		New(name, "", "", out, stderr).Error(err)
+		New(name, "", "", stdout, stderr).Error(err)
 		return Failed
 	}
 	return code
@@ -110,6 +110,7 @@ func (o *output) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{o}, r)
 }
 
+// failure is why standard output could not be written; [serve] says it.
 func (o *output) failure() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

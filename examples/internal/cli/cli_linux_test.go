@@ -16,12 +16,14 @@ func TestFullDiskIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	cmd := tool(t, "flood")
-	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = full, &stderr
-	code := exitCode(cmd.Run())
-	if code != Failed || !strings.HasPrefix(stderr.String(), "flood: write ") || !strings.Contains(stderr.String(), "no space left") {
-		t.Errorf("exit code %d, standard error %q", code, stderr.String())
+	for _, name := range []string{"flood", "snapshot"} { // the second says so itself
+		cmd := tool(t, name)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		code := exitCode(cmd.Run())
+		if code != Failed || !strings.HasPrefix(stderr.String(), name+": write ") || strings.Count(stderr.String(), "no space left") != 1 {
+			t.Errorf("%s: exit code %d, standard error %q", name, code, stderr.String())
+		}
 	}
 }
 

@@ -21,6 +21,14 @@ func TestMain(m *testing.M) {
 }
 
 var tools = map[string]Run{
+	// snapshot prints one value, and fails as tools do.
+	"snapshot": func(_ context.Context, _ []string, _ io.Reader, stdout, stderr io.Writer) int {
+		t := New("snapshot", "", "", stdout, stderr)
+		if err := PrintJSON(stdout, []int{1}); err != nil {
+			return t.Fail(err)
+		}
+		return Yes
+	},
 	// code ends with the code that it is told.
 	"code": func(_ context.Context, args []string, _ io.Reader, _, _ io.Writer) int {
 		var code int

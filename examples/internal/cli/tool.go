@@ -89,6 +89,9 @@ func (t *Tool) Error(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
+	if out, ok := t.Stdout.(*output); ok && out.failure() != nil && errors.Is(err, out.failure()) {
+		return // it is said at the end of the run
+	}
 	t.say(strings.TrimPrefix(err.Error(), t.Name+": "))
 	if hint := hintFor(operr.NeedOf(err)); hint != "" {
 		t.Hint("%s", hint)
