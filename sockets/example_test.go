@@ -94,6 +94,36 @@ func ExampleFilter() {
 	}
 }
 
+// Which connection has the most to send? A busy server's list need not be kept
+// for that.
+func ExampleAll() {
+	var most sockets.Socket
+	for s, err := range sockets.All(context.Background(), &sockets.Options{Protocols: []sockets.Protocol{sockets.TCP}}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if s.SendQueue > most.SendQueue {
+			most = s
+		}
+	}
+	fmt.Println(most.Remote, most.SendQueue, "bytes")
+}
+
+// Were connections turned away because a program did not accept them in time?
+func ExampleCounters() {
+	groups, err := sockets.Counters(context.Background(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, g := range groups {
+		if n, ok := g.Value("ListenOverflows"); ok {
+			fmt.Println(g.Name, n)
+		}
+	}
+}
+
 func ExampleParseState() {
 	for _, word := range []string{"ESTAB", "TIME_WAIT", "fin-wait-2"} {
 		s, err := sockets.ParseState(word)
