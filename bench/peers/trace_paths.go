@@ -208,7 +208,7 @@ func join(addrs []netip.Addr) string {
 func crowdTargets(s *stage, p *lab.Path) (blocks [2][6]netip.Addr) {
 	nodes := append([]*lab.Host{p.Client}, append(p.Routers, p.Server)...)
 	for n := range 6 {
-		blocks[0][n] = netip.AddrFrom4([4]byte{10, byte(200 + n), 0, 0})
+		blocks[0][n] = netip.AddrFrom4([4]byte{172, byte(16 + n), 0, 0})
 		blocks[1][n] = netip.MustParseAddr(fmt.Sprintf("fdaa:%x::", n+1))
 		for i, bits := range []int{16, 112} {
 			prefix := netip.PrefixFrom(blocks[i][n], bits)
