@@ -32,8 +32,9 @@ type WatchOptions struct {
 // Each change of a carrier is an event, as far as the kernel notifies it: it
 // holds back changes that follow each other within a second. Counters, timers of
 // bridges and lifetimes that run down make no events. What the kernel changes
-// without notifying it, such as a queueing discipline, is told with the next event
-// of any interface, for which the table is read again.
+// without notifying it, such as a queueing discipline, or the alias and alternative
+// names of an interface that is down, is told with the next event of any interface,
+// for which the table is read again.
 //
 // A pair is an event and nil, or a zero Event and an error, after which it stops;
 // the end of ctx is its cause. It may be ranged over once.

@@ -26,14 +26,16 @@ type copied struct {
 
 // lineOf tells a link or an address as far as it does not move by itself and the
 // kernel notifies it: not the queueing discipline, the group, the mode, nor how many
-// users want every frame.
+// users want every frame, nor, while the interface is down, its alternative names, its
+// alias and the settings of its kind.
 func lineOf(index int, l *Link, a *Address) (key, line string) {
 	var v any
 	if l != nil {
 		s := *l.settled()
 		s.Addresses, s.Qdisc, s.Promiscuity, s.AllMulti, s.Group, s.LinkMode = nil, "", 0, 0, 0, 0
 		s.CarrierChanges, s.CarrierUps, s.CarrierDowns = 0, 0, 0
-		s.Bridge, s.IPv4, s.IPv6 = nil, nil, nil
+		s.Bridge, s.BridgePort, s.IPv4, s.IPv6 = nil, nil, nil, nil
+		s.AltNames, s.Alias, s.ProtoDown = nil, "", false
 		key, v = fmt.Sprint("link ", index), s
 	} else {
 		s := (&addressOf{index, *a}).settled()
