@@ -3,7 +3,7 @@
 // and can be used without the others.
 //
 //	ping       does it answer, how fast, what is lost?
-//	trace      which way do packets take, and where do they stop?
+//	trace      which way do packets take, where do they stop or get lost?
 //	portscan   which ports are open, closed or filtered, and who says so?
 //	link       interfaces, their addresses, counters and hardware
 //	route      routes, rules, neighbours, and what the kernel would choose
@@ -26,12 +26,15 @@
 //	           includes the user's group; TCP always     everywhere
 //	trace      UDP, TCP; ICMP as ping has it             CAP_NET_RAW: ICMP, Engine
 //	portscan   connect scan                              nothing more
-//	link       everything                                nothing more
-//	route      everything                                nothing more
+//	link       everything but wake-on-LAN, modules       CAP_NET_ADMIN: these,
+//	           and MII registers                         and setting
+//	route      everything                                CAP_NET_ADMIN: setting
 //	resolve    everything                                nothing more
 //	sockets    every socket; the processes of the user   CAP_SYS_PTRACE and
 //	                                                     CAP_DAC_READ_SEARCH:
-//	                                                     all processes
+//	                                                     all processes;
+//	                                                     CAP_NET_ADMIN: marks,
+//	                                                     filters of captures
 //
 // A firewall mark on a socket needs CAP_NET_ADMIN or, since Linux 5.17,
 // CAP_NET_RAW; entering another network namespace needs CAP_SYS_ADMIN.
