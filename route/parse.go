@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"strconv"
@@ -97,8 +98,11 @@ func (p *parser) parse(b []byte, r *Route) error {
 			r.Unknown = append(r.Unknown, it.Keep())
 		}
 	}
-	if encapType != EncapNone {
+	switch {
+	case encapType != EncapNone:
 		r.Encap = parseEncap(encapType, encap)
+	case encap != nil: // of no type
+		r.Unknown = append(r.Unknown, Attribute{Type: rtaEncap, Data: bytes.Clone(encap)})
 	}
 	r.Gateway, r.PrefSrc = zoned(r.Gateway, r.OIF), zoned(r.PrefSrc, r.OIF)
 	if len(r.NextHops) == 0 {
@@ -227,8 +231,11 @@ func (h *NextHop) attributes(b []byte) bool {
 			h.Unknown = append(h.Unknown, it.Keep())
 		}
 	}
-	if encapType != EncapNone {
+	switch {
+	case encapType != EncapNone:
 		h.Encap = parseEncap(encapType, encap)
+	case encap != nil: // of no type
+		h.Unknown = append(h.Unknown, Attribute{Type: rtaEncap, Data: bytes.Clone(encap)})
 	}
 	return it.Err() == nil
 }
