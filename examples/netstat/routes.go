@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,9 +19,10 @@ const mainTable = 254
 // routingTable prints the main table of IPv4, as netstat -nr does.
 func (o *options) routingTable(ctx context.Context) error {
 	list, err := route.List(ctx, &route.Options{Family: route.FamilyIPv4, Table: mainTable})
-	if err != nil {
+	if err != nil && !errors.Is(err, route.ErrInterrupted) {
 		return err
 	}
+	o.Error(err)
 	if o.json {
 		return cli.PrintJSON(o.Stdout, list)
 	}

@@ -173,10 +173,14 @@ func (c *Conn) exchange(ctx context.Context, m Message, one bool, fn func(uint16
 	}
 	m.Flags |= flagRequest
 	seq, err := c.t.send(m)
+	var own error // fn's, which stands whatever has become of ctx
 	if err == nil {
-		interrupted, err = c.answer(ctx, seq, one, fn)
+		interrupted, err = c.answer(ctx, seq, one, func(typ uint16, body []byte) error {
+			own = fn(typ, body)
+			return own
+		})
 	}
-	if err != nil && ctx.Err() != nil {
+	if err != nil && own == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if e, ok := errors.AsType[*KernelError](err); ok {

@@ -215,3 +215,22 @@ func BenchmarkDumpLinks(b *testing.B) {
 		}
 	}
 }
+
+// The error of the function that takes the messages stands, also when the
+// context ended meanwhile.
+func TestOwnErrorStands(t *testing.T) {
+	c, err := Dial(Config{Family: unix.NETLINK_ROUTE})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	mine := errors.New("mine")
+	err = c.Dump(ctx, Message{Type: unix.RTM_GETLINK, Body: make([]byte, unix.SizeofIfInfomsg)}, func(uint16, []byte) error {
+		cancel()
+		return mine
+	})
+	if !errors.Is(err, mine) {
+		t.Errorf("error %v, want %v", err, mine)
+	}
+}
