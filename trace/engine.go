@@ -166,6 +166,9 @@ func (e *rawEngine) settle(m Method, o Options) (Options, error) {
 	if o.Device != "" || o.Mark != 0 || o.NetNS != 0 || o.SourcePort != 0 {
 		return o, errors.New("device, mark, network namespace and source port are the engine's")
 	}
+	if o.Flow == FlowPerProbe {
+		return o, errors.New("an engine's flows are constant")
+	}
 	if !slices.Contains(e.opt.Methods, m) {
 		return o, fmt.Errorf("the engine was not opened for method %v", m)
 	}

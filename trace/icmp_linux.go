@@ -32,7 +32,9 @@ type icmpWire struct {
 
 func newICMPWire(ctx context.Context, dst netip.Addr, o Options) (*icmpWire, error) {
 	w := &icmpWire{network: describe(MethodICMP, dst, o), ctx: ctx, sent: map[int]time.Time{}}
-	w.flow = FlowConstant
+	if w.flow = o.Flow; w.flow == FlowUnknown {
+		w.flow = FlowConstant
+	}
 	if err := w.findSource(); err != nil {
 		return nil, err
 	}
@@ -79,10 +81,12 @@ func (w *icmpWire) end() {
 func (w *icmpWire) send(id, ttl int) error {
 	p := &w.packet[0]
 	*p = icmpsock.Packet{Dst: w.dst.Addr(), Seq: w.base + uint16(id), Key: uint32(id), TTL: ttl}
-	// The complement of the number keeps the checksum, by which some routers
-	// choose among paths, the same.
-	sum := uint32(^p.Seq) + uint32(w.shift)
-	binary.BigEndian.PutUint16(p.Head[:], uint16(sum+sum>>16))
+	if w.flow == FlowConstant {
+		// The complement of the number keeps the checksum, by which some routers
+		// choose among paths, the same.
+		sum := uint32(^p.Seq) + uint32(w.shift)
+		binary.BigEndian.PutUint16(p.Head[:], uint16(sum+sum>>16))
+	}
 	w.sent[id] = time.Now()
 	_, err := w.conn.Send(w.v6, w.packet[:])
 	if err != nil {

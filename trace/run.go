@@ -117,6 +117,8 @@ func (o Options) withDefaults(m Method) (Options, error) {
 		return o, fmt.Errorf("TOS %d is not between 0 and 255", o.TOS)
 	case o.FirstTTL < 1 || o.FirstTTL > 255:
 		return o, fmt.Errorf("first TTL %d is not between 1 and 255", o.FirstTTL)
+	case o.Flow > FlowPerProbe:
+		return o, fmt.Errorf("%v is no kind of flow", o.Flow)
 	case o.MaxTTL < o.FirstTTL || o.MaxTTL > 255:
 		return o, fmt.Errorf("last TTL %d is not between %d and 255", o.MaxTTL, o.FirstTTL)
 	case o.Queries < 1 || o.Queries > 10:

@@ -107,6 +107,12 @@ type Options struct {
 	// With that of a flow in a [Graph], the path of this flow is traced. When
 	// probes need ports of their own (FlowPerProbe) it is that of the first.
 	SourcePort uint16
+	// Flow is FlowPerProbe for the classic trace, whose probes may take as many
+	// ways as there are: the hops seen need not lie on one. The default is
+	// FlowConstant (the "Paris" trace) for UDP, ICMP and an [Engine], which knows
+	// no other, and FlowPerProbe for TCP, which knows no other without one.
+	// Multipath has flows of its own.
+	Flow Flow
 	// FirstTTL and MaxTTL bound the TTLs probed, 1 to 255, default 1 and 30.
 	FirstTTL, MaxTTL int
 	// Queries is the number of probes a TTL, 1 to 10, default 1. With one, a
@@ -345,7 +351,7 @@ type Flow uint8
 const (
 	FlowUnknown  Flow = iota
 	FlowConstant      // none: all probes take the same path
-	FlowPerProbe      // the source port
+	FlowPerProbe      // the source port; of ICMP the checksum
 )
 
 var flowNames = []string{"unknown", "constant", "per_probe"}

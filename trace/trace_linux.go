@@ -41,6 +41,9 @@ func trace(ctx context.Context, m Method, dst netip.Addr, o Options, tell func(H
 
 // open returns what a method sends with, and what closes it.
 func open(ctx context.Context, m Method, dst netip.Addr, o Options) (w wire, n *network, end func(), err error) {
+	if m == MethodTCP && o.Flow == FlowConstant {
+		return nil, nil, nil, errors.New("connections cannot share a source port: a constant flow of TCP takes an Engine")
+	}
 	if m == MethodICMP {
 		i, err := newICMPWire(ctx, dst, o)
 		if err != nil {
@@ -53,6 +56,9 @@ func open(ctx context.Context, m Method, dst netip.Addr, o Options) (w wire, n *
 	}
 	if m == MethodUDP {
 		u := newUDPWire(n)
+		if o.Flow == FlowPerProbe {
+			u.split()
+		}
 		return u, n, func() { u.closeShared(); n.close() }, nil
 	}
 	return &tcpWire{n}, n, n.close, nil

@@ -10,7 +10,8 @@
 // net.ipv4.ping_group_range admits the user, else CAP_NET_RAW.
 //
 // All probes of a trace but those of TCP are one flow, so that routers which
-// share traffic over several paths send them all the same way. With --mtu the
+// share traffic over several paths send them all the same way, unless --classic
+// gives each probe a flow of its own, as traceroute(8) does. With --mtu the
 // path MTU is found first (see tracepath), black holes that say nothing
 // included. -A asks for autonomous systems below the zone of --as-zone, from
 // the name servers that this system uses, about the public addresses on the

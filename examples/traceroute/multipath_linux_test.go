@@ -125,3 +125,29 @@ func TestMultipathUsage(t *testing.T) {
 		}
 	}
 }
+
+// The classic's probes take both ways, those of one flow only one.
+func TestClassic(t *testing.T) {
+	client := diamond(t)
+	for line, want := range map[string]int{"-n -q 10 --classic 10.6.0.5": 2, "-n -q 10 10.6.0.5": 1} {
+		seen := 0
+		for range 3 { // ten probes all take one way in 1 of 512 traces
+			stdout, stderr, code, err := client.RunChild("traceroute", false, strings.Fields(line)...)
+			if err != nil || code != 0 {
+				t.Fatalf("%s: %v, code %d: %s", line, err, code, stderr)
+			}
+			seen = 0
+			for _, gate := range []string{"10.2.0.2", "10.3.0.2"} {
+				if strings.Contains(string(stdout), " "+gate+" ") {
+					seen++
+				}
+			}
+			if seen == want {
+				break
+			}
+		}
+		if seen != want {
+			t.Errorf("%s shows %d ways, want %d", line, seen, want)
+		}
+	}
+}

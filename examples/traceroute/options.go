@@ -20,6 +20,7 @@ type settings struct {
 	four, six, icmp, tcp, udp    bool
 	numeric, extensions, json    bool
 	systems, back, mtu, tracert  bool
+	classic                      bool
 	source, wait, method, asZone string
 	pause                        float64
 	port, squeries, longest      int
@@ -34,6 +35,7 @@ func flags(t *cli.Tool) *settings {
 	f.BoolVarP(&s.systems, "as-path-lookups", "A", false, "show autonomous systems")
 	f.StringVar(&s.asZone, "as-zone", "asn.cymru.com", "`domain` that tells of autonomous systems")
 	f.BoolVar(&s.back, "back", false, "show how far answers came, where it differs")
+	f.BoolVar(&s.classic, "classic", false, "a flow of its own for each probe, which may take another way")
 	f.BoolVarP(&s.opt.DontFragment, "dont-fragment", "F", false, "do not fragment packets")
 	f.BoolVarP(&s.extensions, "extensions", "e", false, "show MPLS labels")
 	f.IntVarP(&s.opt.FirstTTL, "first", "f", 1, "start from this `TTL`")
@@ -76,6 +78,9 @@ func (s *settings) options(t *cli.Tool, args []string) (err error) {
 	}
 	if err := s.chooseMethod(); err != nil {
 		return err
+	}
+	if s.classic {
+		s.opt.Flow = trace.FlowPerProbe
 	}
 	if err := s.paths.check(t.Flags, s); err != nil {
 		return err
