@@ -194,8 +194,8 @@ func FuzzReceive(f *testing.F) {
 		s := &socket{id: 0x1230, raw: raw, v6: v6}
 		c := &Conn{in: newBatch(1, 256, 192, 1), queue: newBatch(1, 256, 256, 1)}
 		for _, b := range []*batch{c.in, c.queue} {
-			b.hdrs[0].n = uint32(copy(b.data, data))
-			b.hdrs[0].hdr.SetControllen(copy(b.oob, oob))
+			b.hdrs[0].N = uint32(copy(b.data, data))
+			b.hdrs[0].SetControllen(copy(b.oob, oob))
 		}
 		c.reply(s, 0, func(m *Message) {
 			if len(m.Payload) > len(data) {

@@ -85,7 +85,7 @@ func (c *Conn) queued(s *socket, j int, f func(*Message)) {
 	q, m := &c.entry, &c.msg
 	*q = errqueue.Message{Quoted: data, Partial: cut}
 	q.Parse(oob)
-	*m = Message{V6: s.v6, ICMP: q.ICMP, MTU: q.MTU, Dst: addr(&c.queue.names[j], c.queue.hdrs[j].hdr.Namelen)}
+	*m = Message{V6: s.v6, ICMP: q.ICMP, MTU: q.MTU, Dst: addr(&c.queue.names[j], c.queue.hdrs[j].Namelen)}
 	if !q.Stamp.IsZero() {
 		m.Stamp = q.Stamp.UnixNano()
 	}
@@ -116,8 +116,8 @@ func (c *Conn) queued(s *socket, j int, f func(*Message)) {
 func (c *Conn) reply(s *socket, j int, f func(*Message)) {
 	data, oob, cut := c.in.got(j)
 	m := &c.msg
-	*m = Message{Kind: Reply, V6: s.v6, TOS: -1, Size: int(c.in.hdrs[j].n)}
-	m.From = addr(&c.in.names[j], c.in.hdrs[j].hdr.Namelen)
+	*m = Message{Kind: Reply, V6: s.v6, TOS: -1, Size: int(c.in.hdrs[j].N)}
+	m.From = addr(&c.in.names[j], c.in.hdrs[j].Namelen)
 	if s.raw && !s.v6 {
 		h, payload, ok := wire.ParseIPv4(data)
 		if !ok {

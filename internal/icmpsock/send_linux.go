@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netsonde/netsonde/internal/mmsg"
 	"github.com/netsonde/netsonde/internal/wire"
 )
 
@@ -84,7 +85,7 @@ func (s *socket) send(ps []Packet) (sent int, err error) {
 func (s *socket) build(ps []Packet) (int, error) {
 	n := min(len(ps), batchLen)
 	for i := range n {
-		h := &s.out.hdrs[i].hdr
+		h := &s.out.hdrs[i]
 		namelen, err := s.setName(&s.out.names[i], ps[i].Dst)
 		if err != nil {
 			return i, err
@@ -97,7 +98,7 @@ func (s *socket) build(ps []Packet) (int, error) {
 }
 
 // control writes the control messages of a packet into oob.
-func (s *socket) control(h *unix.Msghdr, oob []byte, p *Packet) {
+func (s *socket) control(h *mmsg.Header, oob []byte, p *Packet) {
 	n := 0
 	switch {
 	case s.keyed && p.NoStamp:
@@ -140,7 +141,7 @@ func (s *socket) flush(ps []Packet) (int, error) {
 		if s.stamped && !s.keyed && (s.count.unsure || ps[sent].Key != s.count.base+s.count.sent) {
 			s.restartCount(ps[sent].Key)
 		}
-		n, err := mmsg(unix.SYS_SENDMMSG, s.fd, s.out.hdrs[sent:len(ps)], unix.MSG_DONTWAIT, len(s.tail) < shortLen)
+		n, err := mmsg.Send(s.fd, s.out.hdrs[sent:len(ps)], len(s.tail) < mmsg.ShortLen)
 		if err == nil {
 			sent, tries = sent+n, 0
 			s.count.sent += uint32(n)
