@@ -22,7 +22,7 @@ func TestNamesNeverHold(t *testing.T) {
 	printed := client.CheckNames("ping",
 		[]string{"-n -c 2 -i 0.01 web1", "-n -c 2 -i 0.01 -t 1 web1", "-c 2 -i 0.01 -t 1 10.2.0.2", "-A -n -c 3 web1", "-c 1 fd00:2::2",
 			"-q -c 2 -i 0.01 --period 0.01 -g 10.2.0.0/30", "-a 10.2.0.1 10.2.0.2", "--windows -n 1 10.2.0.2"},
-		[]string{"-c 3 -i 0.01 -t 1 web1", "-c 3 -i 0.01 -t 1 web6", "--windows -a -n 1 10.1.0.1"})
+		[]string{"-c 3 -i 0.01 -t 1 web1", "-c 3 -i 0.01 -t 1 web6", "--windows -a -n 2 10.1.0.1"}) // the second a second later, when the name has surely been asked for
 	for i, want := range []string{"From 10.1.0.1 icmp_seq=3 ", "From fd00:1::1 icmp_seq=3 ", "Pinging 10.1.0.1 with 32 bytes of data:\nReply from 10.1.0.1: bytes=32 time<1ms TTL=64\n"} {
 		if i < len(printed) && !strings.Contains(printed[i], want) {
 			t.Errorf("%q is missing in:\n%s", want, printed[i])
