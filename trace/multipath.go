@@ -55,7 +55,8 @@ type MultipathOptions struct {
 	MaxFlows, MaxProbes int
 	// Attempts is how often a flow is tried at a TTL before it counts as
 	// silent there, 1 to 10, default 3. Where answers come after silence, or
-	// seem to be limited, it is three times that.
+	// seem to be limited, it is three times that, and more where only few of
+	// many flows seem to be silent, up to 100.
 	Attempts int
 	// Window is the number of probes in flight, 1 to 1024, default 64.
 	Window int

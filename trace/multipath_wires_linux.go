@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,11 +17,12 @@ import (
 type udpFlows struct {
 	*udpWire
 	flows   []udpFlow
-	byFD    map[int]int // flow by descriptor
-	flowOf  map[int]int // by the number of a probe
-	sockets int         // at most
-	clock   int         // counts uses
-	alone   bool        // a flow has one probe in flight, and answers are for that
+	byFD    map[int]int    // flow by descriptor
+	flowOf  map[int]int    // by the number of a probe
+	ports   map[uint16]int // flow by port
+	sockets int            // at most
+	clock   int            // counts uses
+	alone   bool           // a flow has one probe in flight, and answers are for that
 }
 
 // udpFlow is the socket of a flow. It keeps its port when it is closed.
@@ -40,7 +42,7 @@ func newUDPFlows(ctx context.Context, dst netip.Addr, o Options) (*udpFlows, err
 	if err != nil {
 		return nil, err
 	}
-	s := &udpFlows{udpWire: newUDPWire(n), byFD: map[int]int{}, flowOf: map[int]int{}, sockets: maxFlowSockets}
+	s := &udpFlows{udpWire: newUDPWire(n), byFD: map[int]int{}, flowOf: map[int]int{}, ports: map[uint16]int{}, sockets: maxFlowSockets}
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		s.sockets = int(min(maxFlowSockets, max(1, limit.Cur/2)))
@@ -101,9 +103,9 @@ func (s *udpFlows) connectFlow(flow int) error {
 		return unix.EMFILE // for the moment
 	}
 	f := s.flow(flow)
-	fd, err := s.openFrom(f.port)
+	fd, port, err := s.openFlow(flow)
 	if err == unix.EMFILE && s.evict() {
-		fd, err = s.openFrom(f.port)
+		fd, port, err = s.openFlow(flow)
 	}
 	if err != nil {
 		return err
@@ -112,12 +114,39 @@ func (s *udpFlows) connectFlow(flow int) error {
 		unix.Close(fd)
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
-	if sa, err := unix.Getsockname(fd); err == nil {
-		f.port = sock.AddrPort(sa).Port()
-	}
-	f.fd = fd
-	s.byFD[fd] = flow
+	f.fd, f.port = fd, port
+	s.byFD[fd], s.ports[port] = flow, flow
 	return nil
+}
+
+// openFlow returns the socket of a flow, and its port. The system may offer the
+// port of another flow whose socket is closed: that is held until another port
+// is found.
+func (s *udpFlows) openFlow(flow int) (fd int, port uint16, err error) {
+	const tries = 16
+	var held []int
+	defer func() {
+		for _, fd := range held {
+			unix.Close(fd)
+		}
+	}()
+	for range tries {
+		fd, err := s.openFrom(s.flow(flow).port)
+		if err != nil {
+			return -1, 0, err
+		}
+		sa, err := unix.Getsockname(fd)
+		if err != nil {
+			unix.Close(fd)
+			return -1, 0, os.NewSyscallError("getsockname", err)
+		}
+		port := sock.AddrPort(sa).Port()
+		if other, ok := s.ports[port]; !ok || other == flow {
+			return fd, port, nil
+		}
+		held = append(held, fd)
+	}
+	return -1, 0, unix.EADDRINUSE // for the moment
 }
 
 // openPort returns a socket with a source port, 0 for any.
@@ -138,13 +167,28 @@ func (n *network) openPort(port uint16) (int, error) {
 	return fd, nil
 }
 
-// openFrom returns a connected socket with a source port, 0 for any.
+// openFrom returns a connected socket with a source port, 0 for any. An IPv6
+// socket does not compete for it with IPv4 ones, unless a source is given.
 func (n *network) openFrom(port uint16) (int, error) {
+	alone := n.v6 && !n.opts.Source.IsValid()
+	late := port
+	if alone {
+		port = 0
+	}
 	fd, err := n.openPort(port)
 	if err != nil {
 		return -1, err
 	}
-	if err := n.connect(fd); err != nil {
+	if alone {
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1))
+		if err == nil && late != 0 {
+			err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrInet6{Port: int(late)}))
+		}
+	}
+	if err == nil {
+		err = n.connect(fd)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return -1, err
 	}

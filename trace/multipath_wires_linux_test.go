@@ -71,3 +71,44 @@ func TestAllSocketsBusy(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPortsAreKept: no flow is given the port of one whose socket is closed,
+// nor does a flow of the other family keep one from coming back.
+func TestPortsAreKept(t *testing.T) {
+	var both []*udpFlows
+	for _, dst := range []string{"127.0.0.1", "::1"} {
+		o, err := Options{}.forMultipath(MethodUDP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := newUDPFlows(context.Background(), netip.MustParseAddr(dst), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		s.sockets = 200
+		both = append(both, s)
+	}
+	const flows = 1500
+	id := 0
+	for range 2 {
+		for flow := range flows {
+			for _, s := range both {
+				if err := s.sendFlow(id, flow, 64); err != nil {
+					t.Fatalf("flow %d: %v", flow, err)
+				}
+				s.forget(id)
+				id++
+			}
+		}
+	}
+	for _, s := range both {
+		ports := map[FlowID]bool{}
+		for flow := range flows {
+			ports[s.name(flow)] = true
+		}
+		if len(ports) != flows {
+			t.Errorf("%v: %d ports", s.network().dst, len(ports))
+		}
+	}
+}

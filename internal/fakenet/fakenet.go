@@ -23,6 +23,7 @@ type Node struct {
 	Silent    bool
 	Alias     netip.Addr    // not zero: every second answer comes from it
 	Loss      float64       // share of the packets lost on the way to the node
+	Drop      float64       // share of the packets that the node should pass on and loses
 	Delay     time.Duration // of its answers
 	Every     time.Duration // answers once in so long, after a burst of six
 	tokens    float64
@@ -109,6 +110,9 @@ func (n *Net) Send(id, flow, ttl int) error {
 				a.From = x.Alias
 			}
 			heap.Push(&n.queue, event{n.now.Add(rtt), a})
+			return nil
+		}
+		if x.Drop > 0 && n.rand.Float64() < x.Drop {
 			return nil
 		}
 		at = n.choose(at, flow)

@@ -91,6 +91,7 @@ type hop struct {
 	since     time.Time // when the gap changed
 	outcomes  int       // of probes since then
 	recent    uint8     // the last ones, a bit each, 1 for a loss
+	line      []int     // probes whose outcome is not counted yet, as they were sent
 	hopeless  bool      // it loses probes however few they are
 	gap       time.Duration
 	lastSent  time.Time
@@ -118,7 +119,19 @@ type probe struct {
 	want
 	sent    time.Time
 	waiting bool
+	first   bool // of its flow at its hop, or of a flow that answered
+	outcome outcome
 }
+
+// outcome is what became of a probe, to the pace.
+type outcome uint8
+
+const (
+	pending outcome = iota
+	lost
+	heard
+	void // not to be counted
+)
 
 func newPlan(c Config) *plan {
 	p := &plan{c: c, rules: map[int]*rule{}, dirty: true, strict: c.Alone}

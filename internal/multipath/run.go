@@ -16,8 +16,9 @@ const (
 	// limit its answers; Linux lets one a second through (icmp_ratelimit).
 	slow, slowest = 250 * time.Millisecond, 1100 * time.Millisecond
 	// recent is how many probes of a hop are looked at for that, and most how
-	// many of them are lost when answers are limited and probes come fast.
-	recent, most = 8, 6
+	// many of them are lost when answers are limited and probes come fast; half
+	// of them are when they still come twice as fast as they are answered.
+	recent, most, half = 8, 6, 4
 )
 
 // Run explores. The error is the one that ended it, of Wait or of a Send that
@@ -136,9 +137,11 @@ func (p *plan) sent(i int, t time.Time) {
 	q := p.queue[i]
 	p.queue = slices.Delete(p.queue, i, i+1)
 	p.flying = append(p.flying, len(p.probes))
-	p.probes = append(p.probes, probe{want: q, sent: t, waiting: true})
-	p.cell(q.flow, q.hop).sent++
-	p.hops[q.hop].lastSent, p.lastSent = t, t
+	c, h := p.cell(q.flow, q.hop), &p.hops[q.hop]
+	h.line = append(h.line, len(p.probes))
+	p.probes = append(p.probes, probe{want: q, sent: t, waiting: true, first: c.tries == 0 || c.got > 0})
+	c.sent++
+	h.lastSent, p.lastSent = t, t
 }
 
 // patience is how long a probe is waited for.
@@ -176,7 +179,7 @@ func (p *plan) expire(now time.Time, w Wire) {
 func (p *plan) lost(pr *probe) {
 	p.dirty = true
 	h, c := &p.hops[pr.hop], p.cell(pr.flow, pr.hop)
-	p.pace(pr, false)
+	p.pace(pr, lost)
 	if pr.again {
 		h.repeating--
 		return
@@ -196,28 +199,49 @@ func (p *plan) lost(pr *probe) {
 }
 
 // attempts returns how often a flow is tried at a hop. Where answers have come
-// after silence, or are limited, silence says little.
+// after silence, or are limited, silence says little; and the less, the fewer
+// of many flows met it: looking for more such flows would cost far more.
 func (p *plan) attempts(h *hop) int {
 	switch {
 	case h.mute:
 		return 1
 	case h.recovered || h.gap > 0 || h.hopeless:
-		return min(100, 3*p.c.Attempts)
+		rare := 0
+		if v, ok := h.byAddr[source{}]; ok && len(p.verts[v].flows) > 0 {
+			rare = h.resolved / (16 * len(p.verts[v].flows))
+		}
+		return min(100, 3*p.c.Attempts+rare)
 	}
 	return p.c.Attempts
 }
 
-// pace slows down where nearly all of the last probes were lost though some are
-// answered, as those of a whole branch that never answers are when their time
-// is over together: if it turns out not to help, answers are not limited.
-func (p *plan) pace(pr *probe, ok bool) {
+// pace notes what became of a probe. Outcomes are counted in the order in which
+// probes were sent: losses are known later than answers, and all together, so
+// that a branch that loses some would look like one that has fallen silent.
+func (p *plan) pace(pr *probe, o outcome) {
+	if pr.outcome == heard {
+		return
+	}
+	pr.outcome = o
 	h := &p.hops[pr.hop]
-	if !h.answered || h.hopeless || pr.sent.Before(h.since) {
+	for len(h.line) > 0 && p.probes[h.line[0]].outcome != pending {
+		next := &p.probes[h.line[0]]
+		h.line = h.line[1:]
+		p.counted(h, next)
+	}
+}
+
+// counted takes in one outcome. It slows down where nearly all of the last
+// probes were lost though some are answered: if it turns out not to help,
+// answers are not limited. At full speed, tries of a flow after the first do
+// not count: those of a branch that never answers follow each other.
+func (p *plan) counted(h *hop, pr *probe) {
+	if !h.answered || h.hopeless || pr.outcome == void || pr.sent.Before(h.since) || h.gap == 0 && !pr.first {
 		return
 	}
 	h.outcomes++
 	h.recent <<= 1
-	if !ok {
+	if pr.outcome == lost {
 		h.recent |= 1
 	}
 	losses := bits.OnesCount8(h.recent)
@@ -229,9 +253,9 @@ func (p *plan) pace(pr *probe, ok bool) {
 	case h.gap == 0 && losses >= most:
 		h.setGap(slow, p.now)
 		p.reopen(pr.hop) // silence was not what it seemed
-	case h.gap == slow && losses > 1:
+	case h.gap == slow && losses >= half:
 		h.setGap(slowest, p.now)
-	case h.gap == slow:
+	case h.gap == slow && losses <= 1:
 		h.setGap(0, p.now)
 	}
 }
@@ -268,8 +292,11 @@ func (p *plan) hear(a Answer, w Wire) {
 		h.answered, h.mute = true, false
 		p.reopen(pr.hop)
 	}
-	h.recovered = h.recovered || c.tries > 0
-	p.pace(pr, true)
+	if c.tries > 0 && !h.recovered {
+		h.recovered = true
+		p.reopen(pr.hop) // with more attempts
+	}
+	p.pace(pr, heard)
 	p.far, p.maxRTT = max(p.far, pr.hop), max(p.maxRTT, a.RTT)
 	c.got++
 	c.sum += a.RTT
@@ -312,11 +339,14 @@ func (p *plan) settle(pr *probe, c *cell, v int32, final bool) {
 	}
 }
 
-// reopen tries flows again at a hop that was held to be mute, or that limits
-// its answers.
+// reopen tries flows again that were held to be silent at a hop, where more
+// attempts are due by now.
 func (p *plan) reopen(i int) {
+	if _, ok := p.hops[i].byAddr[source{}]; !ok {
+		return
+	}
 	for f := range p.flows {
-		if p.state(f, i) == silent && int(p.flows[f].cells[i].tries) < p.attempts(&p.hops[i]) {
+		if i <= p.flows[f].end && p.state(f, i) == silent && int(p.flows[f].cells[i].tries) < p.attempts(&p.hops[i]) {
 			p.enqueue(f, i)
 		}
 	}
@@ -327,6 +357,7 @@ func (p *plan) restart(w Wire) {
 	for _, id := range p.flying {
 		pr := &p.probes[id]
 		pr.waiting = false
+		p.pace(pr, void)
 		w.Forget(id)
 		p.queue = append(p.queue, pr.want)
 		p.cell(pr.flow, pr.hop).sent--

@@ -9,6 +9,9 @@ func (p *plan) refill() {
 	for range 3 { // what switches to MDA asks at once
 		p.scout()
 		p.derive()
+		for i := range p.hops {
+			p.reopen(i)
+		}
 		last := min(p.far+1, p.lastHop())
 		for i := range last {
 			p.grow(i + 1)
