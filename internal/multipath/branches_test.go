@@ -45,3 +45,22 @@ func TestFaultyBranches(t *testing.T) {
 		}
 	}
 }
+
+// TestLimitedHops: routers that limit their answers are not taken for silent
+// ones, whatever the limit.
+func TestLimitedHops(t *testing.T) {
+	for _, every := range []time.Duration{300 * time.Millisecond, time.Second} {
+		for seed := range 200 {
+			nodes := star(3)
+			for i := range 5 {
+				nodes[i].Every = every
+			}
+			n := fakenet.New(nodes, uint64(seed))
+			c := config(multipath.Lite)
+			c.Failure, c.Rate = 1e-4, 250
+			if d := cmp.Diff(n.Links(), fakenet.Found(run(t, c, n)), cmpopts.EquateComparable(fakenet.Link{})); d != "" {
+				t.Errorf("one in %v, seed %d (-built +found)\n%s", every, seed, d)
+			}
+		}
+	}
+}

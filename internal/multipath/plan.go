@@ -119,7 +119,6 @@ type probe struct {
 	want
 	sent    time.Time
 	waiting bool
-	first   bool // of its flow at its hop, or of a flow that answered
 	outcome outcome
 }
 

@@ -139,7 +139,7 @@ func (p *plan) sent(i int, t time.Time) {
 	p.flying = append(p.flying, len(p.probes))
 	c, h := p.cell(q.flow, q.hop), &p.hops[q.hop]
 	h.line = append(h.line, len(p.probes))
-	p.probes = append(p.probes, probe{want: q, sent: t, waiting: true, first: c.tries == 0 || c.got > 0})
+	p.probes = append(p.probes, probe{want: q, sent: t, waiting: true})
 	c.sent++
 	h.lastSent, p.lastSent = t, t
 }
@@ -232,11 +232,11 @@ func (p *plan) pace(pr *probe, o outcome) {
 }
 
 // counted takes in one outcome. It slows down where nearly all of the last
-// probes were lost though some are answered: if it turns out not to help,
-// answers are not limited. At full speed, tries of a flow after the first do
-// not count: those of a branch that never answers follow each other.
+// probes were lost though some are answered, as those of a branch that never
+// answers are when it is tried again: if it turns out not to help, answers are
+// not limited.
 func (p *plan) counted(h *hop, pr *probe) {
-	if !h.answered || h.hopeless || pr.outcome == void || pr.sent.Before(h.since) || h.gap == 0 && !pr.first {
+	if !h.answered || h.hopeless || pr.outcome == void || pr.sent.Before(h.since) {
 		return
 	}
 	h.outcomes++
