@@ -4,7 +4,7 @@ import (
 	"context"
 	"iter"
 
-	"github.com/netsonde/netsonde/internal/enum"
+	"github.com/netsonde/netsonde/internal/nl"
 )
 
 // WatchOptions choose what is watched. Nil is all routes.
@@ -57,29 +57,15 @@ type Event struct {
 	OldNeighbor *Neighbor `json:"old_neighbor,omitzero"`
 }
 
-// Change is what happened.
-type Change uint8
+// Change is what happened, in text a word such as "added".
+type Change = nl.ChangeKind
 
 // The changes.
 const (
-	ChangeNone    Change = iota
-	ChangeAdded          // it is there now, or was there at the start
-	ChangeChanged        // it has taken the place of the old one
-	ChangeDeleted        // it is there no more; it is told as it last was
-	ChangeLost           // notifications were lost: the mirror may differ until ChangeSynced
-	ChangeSynced         // everything is told
+	ChangeNone    = nl.ChangeNone
+	ChangeAdded   = nl.ChangeAdded   // it is there now, or was there at the start
+	ChangeChanged = nl.ChangeChanged // it has taken the place of the old one
+	ChangeDeleted = nl.ChangeDeleted // it is there no more; it is told as it last was
+	ChangeLost    = nl.ChangeLost    // notifications were lost: the mirror may differ until ChangeSynced
+	ChangeSynced  = nl.ChangeSynced  // everything is told
 )
-
-var changeNames = []string{"none", "added", "changed", "deleted", "lost", "synced"}
-
-// String returns the word.
-func (c Change) String() string { return enum.String(changeNames, "change", c) }
-
-// MarshalText implements [encoding.TextMarshaler].
-func (c Change) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (c *Change) UnmarshalText(b []byte) (err error) {
-	*c, err = enum.Parse[Change](changeNames, "change", b)
-	return err
-}

@@ -39,6 +39,8 @@ var rooms = map[string][]part{
 func main() {
 	registerPing()
 	registerRoutes()
+	registerDumps()
+	registerChanges()
 	registerSockets()
 	registerTracePaths()
 	registerTraceWatch()

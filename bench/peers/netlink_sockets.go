@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	psnet "github.com/shirou/gopsutil/v4/net"
@@ -106,23 +104,8 @@ func crowd(n int) error {
 
 // gather starts a process that keeps n connections open until the stage ends.
 func (s *stage) gather(h *lab.Host, n int) {
-	c := h.ChildCommand("crowd", false, strconv.Itoa(n))
-	stdin, err := c.StdinPipe()
-	if err != nil {
-		s.Fatal(err)
-	}
-	stdout, err := c.StdoutPipe()
-	if err != nil {
-		s.Fatal(err)
-	}
-	c.Stderr = os.Stderr
-	if err := c.Start(); err != nil {
-		s.Fatal(err)
-	}
+	c, _, stdin := s.started(h.ChildCommand("crowd", false, strconv.Itoa(n)))
 	s.Cleanup(func() { stdin.Close(); _ = c.Wait() })
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); strings.TrimSpace(line) != "ready" {
-		s.Fatalf("no crowd of connections: %v", err)
-	}
 }
 
 // compareSockets is the table of package sockets.

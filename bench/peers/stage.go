@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
+	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,6 +44,28 @@ func (s *stage) process(c *lab.Cmd) ([]byte, cost) {
 		k.memory = int64(u.Maxrss) << 10
 	}
 	return stdout.Bytes(), k
+}
+
+// started starts one of this program's own parts, which says when it is ready
+// and goes on until its input ends.
+func (s *stage) started(c *lab.Cmd) (*lab.Cmd, *bufio.Reader, io.Closer) {
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		s.Fatal(err)
+	}
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		s.Fatal(err)
+	}
+	c.Stderr = os.Stderr
+	if err := c.Start(); err != nil {
+		s.Fatal(err)
+	}
+	r := bufio.NewReader(stdout)
+	if line, err := r.ReadString('\n'); strings.TrimSpace(line) != "ready" {
+		s.Fatalf("%s is not ready: %v", c.Args, err)
+	}
+	return c, r, stdin
 }
 
 // child runs one of this program's own parts and reads what it reports.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/examples/internal/hops"
 	"github.com/netsonde/netsonde/trace"
 )
 
@@ -75,7 +76,7 @@ func (p *printer) hop(b *strings.Builder, h trace.MTUHop) {
 		return
 	}
 	fmt.Fprintf(b, "%2d:  %-52s%s ", h.TTL, p.host(h.From), millis(h.RTT))
-	if n := back(h.ReplyTTL); n != 0 && n != h.TTL && h.ICMP == nil {
+	if n := hops.WayBack(h.ReplyTTL); n != 0 && n != h.TTL && h.ICMP == nil {
 		fmt.Fprintf(b, "asymm %2d ", n)
 	}
 	switch {
@@ -105,7 +106,7 @@ func (p *printer) end(b *strings.Builder, m trace.PathMTU, mtu int) {
 	fmt.Fprintf(b, "     Resume: pmtu %d ", mtu)
 	if last.Final {
 		fmt.Fprintf(b, "hops %d ", last.TTL)
-		if n := back(last.ReplyTTL); n != 0 {
+		if n := hops.WayBack(last.ReplyTTL); n != 0 {
 			fmt.Fprintf(b, "back %d ", n)
 		}
 	}
@@ -116,20 +117,6 @@ func (p *printer) end(b *strings.Builder, m trace.PathMTU, mtu int) {
 	if !m.Exact || m.Scope == trace.MTUBoth || !m.Reached {
 		fmt.Fprintf(b, "     Note: %s\n", m.Why)
 	}
-}
-
-// back returns how many hops an answer took, if it left with one of the usual
-// TTLs.
-func back(ttl int) int {
-	switch {
-	case ttl == 0:
-		return 0
-	case ttl <= 64:
-		return 65 - ttl
-	case ttl <= 128:
-		return 129 - ttl
-	}
-	return 256 - ttl
 }
 
 // symbol is what the classic makes of the kernel's errno (icmp(7), icmpv6).

@@ -150,7 +150,7 @@ func (p *Printer) Line(h trace.Hop) string {
 				gap = " "
 			}
 		}
-		if n := wayBack(r.ReplyTTL); p.Back && n != 0 && n != back {
+		if n := WayBack(r.ReplyTTL); p.Back && n != 0 && n != back {
 			back = n
 			fmt.Fprintf(&b, " '-%d'", n)
 		}
@@ -173,9 +173,9 @@ func show(b *strings.Builder, mtu int) int {
 	return 0
 }
 
-// wayBack returns how many hops an answer took, which left with one of the
+// WayBack returns how many hops an answer took, which left with one of the
 // usual TTLs; 0 where that is not known.
-func wayBack(ttl int) int {
+func WayBack(ttl int) int {
 	switch {
 	case ttl == 0:
 		return 0
