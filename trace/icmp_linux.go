@@ -2,7 +2,6 @@ package trace
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -39,11 +38,11 @@ func newICMPWire(ctx context.Context, dst netip.Addr, o Options) (*icmpWire, err
 		return nil, err
 	}
 	var base [2]byte
-	rand.Read(base[:])
+	sock.Random(base[:])
 	w.base = binary.BigEndian.Uint16(base[:])
 	payload := make([]byte, max(icmpsock.HeadLen+keyLen, w.size-w.headers()-8))
 	w.key = payload[icmpsock.HeadLen:][:keyLen]
-	rand.Read(w.key)
+	sock.Random(w.key)
 	cfg := icmpsock.Config{Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS, TOS: o.TOS, Payload: payload}
 	if o.DontFragment {
 		cfg.Fragment = unix.IP_PMTUDISC_PROBE + 1

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -58,7 +57,7 @@ func (p pair) close() {
 func newMTUNet(ctx context.Context, dst netip.Addr, o MTUOptions) (*mtuNet, error) {
 	n := describe(MethodUDP, dst, Options{Port: o.Port, Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS, Size: 1})
 	w := &mtuNet{network: n, echo: pair{-1, -1}, udp: pair{-1, -1}, pairs: map[int]pair{}, owner: map[int]int{}, buf: make([]byte, 65536)}
-	rand.Read(w.key[:])
+	sock.Random(w.key[:])
 	w.base = binary.BigEndian.Uint16(w.key[:])
 	var err error
 	if n.poll, err = sock.NewPoller(ctx); err != nil {

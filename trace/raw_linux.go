@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -89,7 +88,7 @@ func (s *rawSockets) open() error {
 		}
 	}
 	var b [1]byte
-	rand.Read(b[:])
+	sock.Random(b[:])
 	s.port.echo = uint16(b[0]) << 8
 	var errs [2]error
 	for i, family := range []int{4, 6} {

@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netsonde/netsonde/internal/errqueue"
+	"github.com/netsonde/netsonde/internal/sock"
 )
 
 // udpWire sends all probes from one socket, and from one socket each once
@@ -27,7 +27,7 @@ func newUDPWire(n *network) *udpWire {
 	w := &udpWire{network: n, fd: -1, sent: map[int]time.Time{}}
 	w.payload = make([]byte, max(keyLen+4, n.size-n.headers()-8))
 	n.flow = FlowConstant
-	rand.Read(w.payload[:keyLen])
+	sock.Random(w.payload[:keyLen])
 	return w
 }
 

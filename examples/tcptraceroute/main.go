@@ -11,7 +11,7 @@
 // -A, -E and -N, which need packets of one's own making.
 //
 // The exit status is 0 if the path has an end, be it the host or a refusal on
-// the way, 1 if not, 2 if it could not run, and 130 after Ctrl-C.
+// the way, 1 if not, 2 if it could not run. Ctrl-C kills it.
 package main
 
 import (
@@ -25,10 +25,7 @@ import (
 	"github.com/netsonde/netsonde/trace"
 )
 
-func main() { cli.Main("tcptraceroute", run) }
-
-// interrupted is what a shell sees when Ctrl-C has killed a program.
-const interrupted = 130
+func main() { cli.Brief("tcptraceroute", run) }
 
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	t := cli.New("tcptraceroute", "[options] HOST [PORT]", "Prints the routers on the way to a TCP port.", stdout, stderr)
@@ -74,8 +71,6 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		}
 	}
 	switch {
-	case ctx.Err() != nil:
-		return interrupted
 	case err != nil:
 		return t.Fail(err)
 	case !reached:

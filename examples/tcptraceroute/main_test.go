@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	// The tool as a process of its own, all of it inside a host.
 	lab.Child("tcptraceroute", func([]string) int {
-		cli.Main("tcptraceroute", run)
+		cli.Brief("tcptraceroute", run)
 		return 0
 	})
 	os.Exit(lab.Main(m))

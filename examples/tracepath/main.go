@@ -13,7 +13,7 @@
 // learnt before is not used. It needs no privileges.
 //
 // The exit status is 0 if the path was measured, whatever it showed, 2 if it
-// could not be, and 130 after Ctrl-C.
+// could not be. Ctrl-C kills it.
 package main
 
 import (
@@ -28,10 +28,7 @@ import (
 	"github.com/netsonde/netsonde/trace"
 )
 
-func main() { cli.Main("tracepath", run) }
-
-// interrupted is what a shell sees when Ctrl-C has killed a program.
-const interrupted = 130
+func main() { cli.Brief("tracepath", run) }
 
 // settings are the command line.
 type settings struct {
@@ -99,10 +96,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if err == nil {
 		err = s.measure(ctx, t, dst)
 	}
-	switch {
-	case ctx.Err() != nil:
-		return interrupted
-	case err != nil:
+	if err != nil {
 		return t.Fail(err)
 	}
 	return cli.Yes

@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	// The tool as a process of its own, all of it inside a host.
 	lab.Child("tracepath", func([]string) int {
-		cli.Main("tracepath", run)
+		cli.Brief("tracepath", run)
 		return 0
 	})
 	os.Exit(lab.Main(m))

@@ -26,12 +26,14 @@
 // and the options of -O.
 //
 // The exit status is 0 if the trace was made, whatever it showed, 1 if it could
-// not be made, 2 for a wrong command line or a name that does not resolve, and
-// 130 after Ctrl-C.
+// not be made, 2 for a wrong command line or a name that does not resolve.
+// Ctrl-C kills it; with --multipath it has what is known printed, and the
+// status is 130.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -42,10 +44,12 @@ import (
 	"github.com/netsonde/netsonde/trace"
 )
 
-func main() { cli.Main("traceroute", run) }
+func main() { cli.Brief("traceroute", run) }
 
 // interrupted is what a shell sees when Ctrl-C has killed a program.
 const interrupted = 130
+
+var errInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
 
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	t := cli.New("traceroute", "[options] HOST [BYTES]", "Prints the routers on the way to a host.", stdout, stderr)
@@ -58,19 +62,21 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return t.Usage("%v", err)
 	}
 	dst, err := hops.Lookup(ctx, args[0], s.family())
-	switch {
-	case ctx.Err() != nil:
-		return interrupted
-	case err != nil:
+	if err != nil {
 		return t.Fail(err)
 	}
 	if err := s.size(args[1:], dst); err != nil {
 		return t.Usage("%v", err)
 	}
-	switch err := s.trace(ctx, t, args[0], dst); {
+	if s.paths.algorithm != "" {
+		err = s.allPaths(ctx, t, args[0], dst)
+	} else {
+		err = s.trace(ctx, t, args[0], dst)
+	}
+	switch {
 	case err == nil:
 		return 0
-	case ctx.Err() != nil:
+	case errors.Is(err, errInterrupted):
 		return interrupted
 	default:
 		t.Error(err)
@@ -89,9 +95,6 @@ func (s *settings) tracer() hops.Tracer {
 }
 
 func (s *settings) trace(ctx context.Context, t *cli.Tool, host string, dst netip.Addr) (err error) {
-	if s.paths.algorithm != "" {
-		return s.allPaths(ctx, t, host, dst)
-	}
 	if s.json {
 		p, err := s.tracer().Trace(ctx, dst)
 		if err == nil {

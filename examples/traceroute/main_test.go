@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	// The tool as a process of its own, all of it inside a host.
 	lab.Child("traceroute", func([]string) int {
-		cli.Main("traceroute", run)
+		cli.Brief("traceroute", run)
 		return 0
 	})
 	os.Exit(lab.Main(m))

@@ -56,6 +56,8 @@ type explorer interface {
 // allPaths explores and prints the graph. What is known when Ctrl-C comes is
 // printed too.
 func (s *settings) allPaths(ctx context.Context, t *cli.Tool, host string, dst netip.Addr) error {
+	ctx, stop := cli.Attend(ctx)
+	defer stop()
 	o := s.opt
 	o.MaxSilent = 0 // the library's default: silence is told by TTL here, not line by line
 	var e explorer = trace.UDP{Options: o}
@@ -70,8 +72,12 @@ func (s *settings) allPaths(ctx context.Context, t *cli.Tool, host string, dst n
 		m.Algorithm = trace.AlgorithmMDA
 	}
 	g, err := e.Multipath(ctx, dst, &m)
-	if err != nil && (ctx.Err() == nil || len(g.Vertices) == 0) {
+	switch {
+	case err == nil:
+	case ctx.Err() == nil:
 		return err
+	case len(g.Vertices) == 0:
+		return errInterrupted
 	}
 	var printErr error
 	switch {
@@ -82,6 +88,9 @@ func (s *settings) allPaths(ctx context.Context, t *cli.Tool, host string, dst n
 	default:
 		fmt.Fprintf(t.Stdout, "all paths to %s (%v), %d hops max, %d byte packets\n", cli.Escape(host), dst, s.opt.MaxTTL, s.bytes)
 		s.printGraph(ctx, t, g)
+	}
+	if ctx.Err() != nil && printErr == nil {
+		return errInterrupted
 	}
 	return errors.Join(err, printErr)
 }

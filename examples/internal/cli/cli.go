@@ -46,23 +46,37 @@ const (
 // Run is a mini-tool without its process: it returns the exit code.
 type Run func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 
-// Main runs a tool and exits with its code. It is the only place that exits.
+// Main runs a tool and exits with its code. Only it and [Brief] exit.
 //
 // The first SIGINT or SIGTERM ends ctx, so that a tool can still print its
 // statistics; the second one kills, as by default. When the reader of standard
 // output has gone away, ctx ends too and nothing is said about it; any other
 // failure to write is reported and gives [Failed].
 func Main(name string, run Run) {
-	os.Exit(serve(name, run, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	// The handler goes with the process.
+	ctx, _ := Attend(context.Background())
+	os.Exit(serve(ctx, name, run, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-func serve(name string, run Run, args []string, stdin io.Reader, stdout, stderr *os.File) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+// Brief is Main for a tool that has nothing to say when it is interrupted:
+// signals kill it, as they kill its classic, so that a shell's loop ends too.
+// What takes long and has results calls [Attend]. Handling signals takes two
+// threads, which is a tenth of such a tool's time.
+func Brief(name string, run Run) {
+	os.Exit(serve(context.Background(), name, run, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Attend returns a context that the first SIGINT or SIGTERM ends; the second
+// one kills, and so does the first one after stop.
+func Attend(ctx context.Context) (_ context.Context, stop context.CancelFunc) {
+	ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from now on a second signal kills
+	return ctx, stop
+}
+
+func serve(ctx context.Context, name string, run Run, args []string, stdin io.Reader, stdout, stderr *os.File) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-
 	out := &output{File: stdout, broken: cancel}
 	code := run(ctx, args, stdin, out, stderr)
 	if err := out.failure(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -103,6 +104,19 @@ func TestSecondSignalKills(t *testing.T) {
 	}
 }
 
+// A tool that has nothing to say dies of a signal, as a shell's loop wants it.
+func TestBrief(t *testing.T) {
+	for args, want := range map[string]string{"": "signal: interrupt", "attend": "<nil>"} {
+		cmd := tool(t, "brief", strings.Fields(args)...)
+		r := start(t, cmd)
+		cmd.Process.Signal(os.Interrupt)
+		rest, _ := io.ReadAll(r)
+		if err := cmd.Wait(); fmt.Sprint(err) != want || (len(rest) > 0) != (args != "") {
+			t.Errorf("%q: ended with %v, printed %q", args, err, rest)
+		}
+	}
+}
+
 // A tool that floods a pipe dies as every classic does, without a word.
 func TestClosedReaderIsQuiet(t *testing.T) {
 	cmd := tool(t, "flood")
@@ -146,7 +160,7 @@ func TestClosedReaderEndsTheContext(t *testing.T) {
 		return No
 	}
 	for range 2 {
-		if code := serve("flood", run, nil, os.Stdin, w, stderr); code != No {
+		if code := serve(t.Context(), "flood", run, nil, os.Stdin, w, stderr); code != No {
 			t.Errorf("exit code %d, want %d", code, No)
 		}
 		copied = true

@@ -15,6 +15,9 @@ const toolVariable = "NETSONDE_CLI_TEST_TOOL"
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(toolVariable); name != "" {
+		if name == "brief" {
+			Brief(name, tools[name])
+		}
 		Main(name, tools[name])
 	}
 	os.Exit(leak.Main(m))
@@ -44,6 +47,18 @@ var tools = map[string]Run{
 		if len(args) > 0 { // will not end by itself
 			select {}
 		}
+		return Yes
+	},
+	// brief is "wait" for a tool that signals kill, unless it attends to them.
+	"brief": func(ctx context.Context, args []string, _ io.Reader, stdout, _ io.Writer) int {
+		if len(args) > 0 {
+			var stop context.CancelFunc
+			ctx, stop = Attend(ctx)
+			defer stop()
+		}
+		fmt.Fprintln(stdout, "ready")
+		<-ctx.Done()
+		fmt.Fprintln(stdout, "statistics:", context.Cause(ctx))
 		return Yes
 	},
 	// flood prints until its context ends.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -114,19 +113,20 @@ func (t *Tool) say(message string) {
 	fmt.Fprintf(t.Stderr, "%s: %s\n", t.Name, Escape(message))
 }
 
-var capability = regexp.MustCompile(`\bCAP_[A-Z_]+\b`)
-
 // hintFor turns what operr.Need recorded into something to type.
 func hintFor(need string) string {
-	name := capability.FindString(need)
-	if name == "" {
+	_, name, ok := strings.Cut(need, "CAP_")
+	if !ok {
 		return ""
+	}
+	if end := strings.IndexFunc(name, func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') }); end >= 0 {
+		name = name[:end]
 	}
 	exe, err := os.Executable()
 	if err != nil {
 		exe = "this program"
 	}
-	return fmt.Sprintf("run it as root, or once: setcap %s+ep %s", strings.ToLower(name), exe)
+	return fmt.Sprintf("run it as root, or once: setcap cap_%s+ep %s", strings.ToLower(name), exe)
 }
 
 func versionOf(bi *debug.BuildInfo, ok bool) string {

@@ -26,6 +26,13 @@ type Tracer interface {
 // Lookup returns the address of a host as this system resolves it. Family is 4
 // or 6, or 0 for any; a host with addresses of both is then met by IPv4.
 func Lookup(ctx context.Context, host string, family int) (netip.Addr, error) {
+	// An address needs no files to be read.
+	if a, err := netip.ParseAddr(host); err == nil {
+		if a = a.Unmap(); family == 4 && a.Is6() || family == 6 && a.Is4() {
+			return netip.Addr{}, fmt.Errorf("%s has no IPv%d address", host, family)
+		}
+		return a, nil
+	}
 	types := map[int][]resolve.Type{4: {resolve.TypeA}, 6: {resolve.TypeAAAA}}[family]
 	r, err := resolve.Lookup(ctx, host, &resolve.LookupOptions{Types: types})
 	if err != nil {
@@ -75,6 +82,9 @@ const patience = 500 * time.Millisecond
 func (p *Printer) Print(hops iter.Seq2[trace.Hop, error]) error { return p.each(hops, p.Line) }
 
 func (p *Printer) each(hops iter.Seq2[trace.Hop, error], line func(trace.Hop) string) error {
+	if p.Names == nil && p.AS == nil {
+		return p.hand(hops, func(h trace.Hop) { io.WriteString(p.Out, line(h)+"\n") })
+	}
 	lines := make(chan trace.Hop, 256) // as many as there are TTLs
 	var printer sync.WaitGroup
 	printer.Go(func() {
@@ -90,14 +100,14 @@ func (p *Printer) each(hops iter.Seq2[trace.Hop, error], line func(trace.Hop) st
 			io.WriteString(p.Out, line(h)+"\n")
 		}
 	})
-	err := p.hand(hops, lines)
+	err := p.hand(hops, func(h trace.Hop) { lines <- h })
 	close(lines)
 	printer.Wait()
 	return err
 }
 
-// hand gives hops to the printer and has their names looked for.
-func (p *Printer) hand(hops iter.Seq2[trace.Hop, error], lines chan<- trace.Hop) error {
+// hand gives hops to be printed and has their names looked for.
+func (p *Printer) hand(hops iter.Seq2[trace.Hop, error], print func(trace.Hop)) error {
 	for h, err := range hops {
 		if err != nil {
 			return err
@@ -111,7 +121,7 @@ func (p *Printer) hand(hops iter.Seq2[trace.Hop, error], lines chan<- trace.Hop)
 		}
 		why := notSent(h)
 		if _, answered := h.Answered(); answered || why == "" {
-			lines <- h
+			print(h)
 		}
 		if why != "" {
 			return fmt.Errorf("%s", why)
