@@ -2,7 +2,9 @@ package ping
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -108,11 +110,20 @@ func newEngine(opt Options, payload []byte, conn network, method Method, why str
 func (o *Options) config() (icmpsock.Config, error) {
 	cfg := icmpsock.Config{
 		Device: o.Device, Mark: o.Mark, Source: o.Source.Unmap(), NetNS: o.NetNS, TTL: o.TTL, TOS: o.TOS,
+		FlowLabel: o.FlowLabel, SendBuffer: o.SendBuffer, DontRoute: o.DontRoute, Connect: o.Connect.Unmap(),
 		Broadcast: o.Broadcast, NoLoop: o.NoLoop, NoTimestamp: o.NoTimestamps,
 	}
 	switch {
 	case o.Size > maxSize:
 		return cfg, fmt.Errorf("size %d is more than %d", o.Size, maxSize)
+	case o.Identifier > 1<<16-1:
+		return cfg, fmt.Errorf("identifier %d is not 0 to 65535", o.Identifier)
+	case o.Identifier < 0 && o.Method == MethodICMPDatagram:
+		return cfg, errors.New("an unprivileged socket cannot have identifier 0")
+	case o.FlowLabel > 1<<20-1:
+		return cfg, fmt.Errorf("flow label %#x is not 20 bits", o.FlowLabel)
+	case o.SendBuffer < 0 || o.SendBuffer > math.MaxInt32:
+		return cfg, fmt.Errorf("send buffer of %d bytes", o.SendBuffer)
 	case o.TTL < 0 || o.TTL > 255:
 		return cfg, fmt.Errorf("ttl %d is not 1 to 255", o.TTL)
 	case o.TOS < 0 || o.TOS > 255:
@@ -124,6 +135,9 @@ func (o *Options) config() (icmpsock.Config, error) {
 	cfg.Options = o.ipOptions()
 	switch o.Method {
 	case MethodAuto:
+		if o.Identifier < 0 {
+			cfg.Choice = icmpsock.Raw
+		}
 	case MethodICMPDatagram:
 		cfg.Choice = icmpsock.Datagram
 	case MethodICMPRaw:
@@ -131,6 +145,7 @@ func (o *Options) config() (icmpsock.Config, error) {
 	default:
 		return cfg, fmt.Errorf("an engine cannot use method %v", o.Method)
 	}
+	cfg.ID = max(-1, o.Identifier)
 	// The values of IP_PMTUDISC_DONT, WANT, DO and PROBE are 0 to 3.
 	if o.Fragment > FragmentProbe {
 		return cfg, fmt.Errorf("unknown mode %v", o.Fragment)
@@ -227,6 +242,9 @@ func (e *Engine) use(n int) {
 func (e *Engine) check(dst netip.Addr) error {
 	if !dst.IsValid() {
 		return errNoAddress
+	}
+	if to := e.opt.Connect; to.IsValid() && !sameHost(dst, to.Unmap()) {
+		return fmt.Errorf("the socket is connected to %v", to)
 	}
 	return e.conn.Has(dst.Is6())
 }

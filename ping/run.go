@@ -152,15 +152,11 @@ func (r *run) put(ps []probe) bool {
 		r.split[i] = r.split[i][:0]
 	}
 	for _, p := range ps {
-		err := errNoAddress
-		f := family(p.dst)
-		if p.dst.IsValid() {
-			err = r.e.conn.Has(f == 1)
-		}
-		if err != nil {
+		if err := r.e.check(p.dst); err != nil {
 			r.refuse(&p, err)
 			continue
 		}
+		f := family(p.dst)
 		r.split[f] = append(r.split[f], p)
 	}
 	for i, ps := range r.split {

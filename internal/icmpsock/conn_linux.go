@@ -96,9 +96,12 @@ func (c *Conn) try(cfg *Config, raw bool) error {
 	c.raw = raw
 	for i := range c.socks {
 		var s *socket
-		if s, c.errs[i] = open(i == 1, raw, cfg); s != nil {
+		one := *cfg
+		restore := c.lend(&one)
+		if s, c.errs[i] = open(i == 1, raw, &one); s != nil {
 			c.add(i, s)
 		}
+		restore()
 	}
 	if len(c.all) == 0 {
 		if cfg.Source.IsValid() && cfg.Source.Is6() {

@@ -55,6 +55,9 @@ type packet struct {
 // Open opens the sockets, at least that of one family. The kind of socket is
 // the same for both.
 func Open(cfg Config) (*Conn, error) {
+	if cfg.ID != 0 || cfg.FlowLabel != 0 || cfg.SendBuffer != 0 || cfg.DontRoute || cfg.Connect.IsValid() {
+		return nil, operr.Unsupported("identifier, flow label, send buffer, routing, connect")
+	}
 	if cfg.Device != "" || cfg.Mark != 0 || cfg.NetNS != 0 || cfg.Fragment != 0 || len(cfg.Options) > 0 || cfg.Broadcast || cfg.NoLoop {
 		return nil, operr.Unsupported("device, mark, namespace, fragmentation, IP options, broadcast")
 	}

@@ -44,9 +44,17 @@ type Config struct {
 	Options  []byte // IPv4 options (IP_OPTIONS)
 	Payload  []byte // of every packet; the first HeadLen bytes are the packet's own
 
+	ID         int        // identifier, 1 to 65535, the only one then; -1 is 0, which unprivileged sockets cannot have; 0: any (Linux)
+	FlowLabel  uint32     // IPv6: 1 to 0xfffff (Linux)
+	SendBuffer int        // bytes (Linux)
+	DontRoute  bool       // only to hosts of a network of this one (Linux)
+	Connect    netip.Addr // connect the socket of this family; there is no other then (Linux)
+
 	Broadcast   bool // let packets go to broadcast addresses
 	NoLoop      bool // do not hear one's own multicast
 	NoTimestamp bool // do without the kernel's timestamps
+
+	shared bool // a socket of ours has the identifier, and lends it
 }
 
 // Packet is one echo request.

@@ -31,7 +31,7 @@ func (c *Conn) IDs(v6 bool) (ids []uint16) {
 	for _, s := range c.socks[lane(v6)] {
 		n := uint16(1)
 		if s.raw {
-			n = MaxIDs
+			n = -s.mask
 		}
 		for i := range n {
 			ids = append(ids, s.id+i)
@@ -53,6 +53,9 @@ func (c *Conn) Grow(v6 bool, n int) error {
 	if c.errs[f] != nil {
 		return c.errs[f]
 	}
+	if c.cfg.ID != 0 && n > 1 {
+		return errOneID
+	}
 	for !c.raw && len(c.socks[f]) < min(n, MaxIDs) {
 		s, err := c.openHere(v6)
 		if err != nil {
@@ -63,6 +66,8 @@ func (c *Conn) Grow(v6 bool, n int) error {
 	c.Wake() // for Wait to watch them
 	return nil
 }
+
+var errOneID = errors.New("one identifier was asked for")
 
 var errNamespace = errors.New("the network namespace of the first cannot be told or entered")
 

@@ -3,6 +3,7 @@ package icmpsock
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -33,6 +34,8 @@ type socket struct {
 	v6, raw bool
 	index   uint8      // which of its family's
 	id      uint16     // of raw sockets the first of MaxIDs, a multiple of that
+	mask    uint16     // what the identifiers of this socket have in common
+	flow    uint32     // flow label as in sockaddr_in6
 	ready   int16      // what Wait found
 	stamped bool       // the kernel was asked for timestamps
 	keyed   bool       // each packet brings its own key (SCM_TS_OPT_ID, Linux 6.13)
@@ -56,12 +59,15 @@ func open(v6, raw bool, cfg *Config) (*socket, error) {
 	if cfg.Source.IsValid() && cfg.Source.Is6() != v6 {
 		return nil, operr.New("source address", cfg.Source, unix.EAFNOSUPPORT)
 	}
+	if cfg.Connect.IsValid() && cfg.Connect.Is6() != v6 {
+		return nil, operr.New("connect", cfg.Connect, unix.EAFNOSUPPORT)
+	}
 	fd, err := sock.Open(family, typ, proto, sock.Options{Device: cfg.Device, Mark: cfg.Mark})
 	if err != nil {
 		return nil, err
 	}
 	s := &socket{fd: fd, v6: v6, raw: raw, zones: map[string]uint32{}}
-	if err := errors.Join(s.bind(cfg.Source), s.configure(cfg)); err != nil {
+	if err := s.setUp(cfg); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -71,10 +77,18 @@ func open(v6, raw bool, cfg *Config) (*socket, error) {
 	return s, nil
 }
 
+func (s *socket) setUp(cfg *Config) error {
+	if err := errors.Join(s.bind(cfg), s.configure(cfg)); err != nil {
+		return err
+	}
+	return s.connect(cfg)
+}
+
 // bind takes the identifier. The kernel gives a ping socket one that is free;
 // with SO_REUSEADDR off, which such sockets have on, no other process can take
 // it as well.
-func (s *socket) bind(source netip.Addr) error {
+func (s *socket) bind(cfg *Config) error {
+	source := cfg.Source
 	if !source.IsValid() {
 		source = netip.IPv4Unspecified()
 		if s.v6 {
@@ -82,16 +96,23 @@ func (s *socket) bind(source netip.Addr) error {
 		}
 	}
 	if s.raw {
-		s.id = uint16(rand.N(1<<16/MaxIDs-1)+1) * MaxIDs
+		s.id, s.mask = uint16(rand.N(1<<16/MaxIDs-1)+1)*MaxIDs, 1<<16-MaxIDs
+		if cfg.ID != 0 {
+			s.id, s.mask = uint16(max(0, cfg.ID)), 1<<16-1
+		}
 		if source.IsUnspecified() {
 			return nil
 		}
 		return unix.Bind(s.fd, sock.Sockaddr(netip.AddrPortFrom(source, 0)))
 	}
-	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
+	s.mask = 1<<16 - 1
+	if err := s.reuse(cfg.shared); err != nil {
 		return err
 	}
-	if err := unix.Bind(s.fd, sock.Sockaddr(netip.AddrPortFrom(source, 0))); err != nil {
+	if err := unix.Bind(s.fd, sock.Sockaddr(netip.AddrPortFrom(source, uint16(max(0, cfg.ID))))); err != nil {
+		if err == unix.EADDRINUSE {
+			err = fmt.Errorf("identifier %d: %w", cfg.ID, err)
+		}
 		return err
 	}
 	sa, err := unix.Getsockname(s.fd)
@@ -99,13 +120,10 @@ func (s *socket) bind(source netip.Addr) error {
 	return err
 }
 
-// idMask leaves of the identifiers of a raw socket what they have in common.
-const idMask = 1<<16 - MaxIDs
-
 // indexOf returns which identifier id is, and false for one that is not ours.
 func (s *socket) indexOf(id uint16, ok bool) (uint8, bool) {
 	if s.raw {
-		return uint8(id &^ idMask), ok && id&idMask == s.id
+		return uint8(id &^ s.mask), ok && id&s.mask == s.id
 	}
 	return s.index, ok && id == s.id
 }
@@ -124,7 +142,7 @@ func (s *socket) dropped() uint32 {
 }
 
 func (s *socket) configure(cfg *Config) error {
-	if err := errors.Join(errqueue.Enable(s.fd, s.v6), errqueue.EnableTTL(s.fd, s.v6), s.filter(), s.headers(cfg)); err != nil {
+	if err := errors.Join(errqueue.Enable(s.fd, s.v6), errqueue.EnableTTL(s.fd, s.v6), s.filter(), s.headers(cfg), s.flowLabel(cfg)); err != nil {
 		return err
 	}
 	// What follows is welcome, but nothing fails without it.
@@ -135,6 +153,11 @@ func (s *socket) configure(cfg *Config) error {
 	} {
 		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[0], o[2]) != nil {
 			unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[1], o[2])
+		}
+	}
+	if cfg.SendBuffer > 0 {
+		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, cfg.SendBuffer); err != nil {
+			return err
 		}
 	}
 	if s.v6 {
@@ -156,6 +179,9 @@ func (s *socket) headers(cfg *Config) error {
 	var errs []error
 	set := func(level, opt, v int) {
 		errs = append(errs, unix.SetsockoptInt(s.fd, level, opt, v))
+	}
+	if cfg.DontRoute {
+		set(unix.SOL_SOCKET, unix.SO_DONTROUTE, 1)
 	}
 	if cfg.Broadcast && !s.v6 {
 		set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
@@ -213,7 +239,7 @@ func (s *socket) filter() error {
 		}
 		return s.attach([]unix.SockFilter{
 			{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 4},
-			{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: idMask},
+			{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: uint32(s.mask)},
 			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(s.id), Jf: 1},
 			{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18},
 			{Code: unix.BPF_RET | unix.BPF_K, K: 0},
@@ -226,7 +252,7 @@ func (s *socket) filter() error {
 	return s.attach([]unix.SockFilter{
 		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: 0}, // length of the IPv4 header
 		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_IND, K: 4},
-		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: idMask},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: uint32(s.mask)},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(s.id), Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
@@ -261,7 +287,7 @@ func (s *socket) setName(name *unix.RawSockaddrInet6, a netip.Addr) (uint32, err
 		if scope == 0 && a.Zone() != "" {
 			return 0, unix.ENODEV
 		}
-		*name = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: a.As16(), Scope_id: scope}
+		*name = unix.RawSockaddrInet6{Family: unix.AF_INET6, Flowinfo: s.flow, Addr: a.As16(), Scope_id: scope}
 		return unix.SizeofSockaddrInet6, nil
 	}
 	sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
