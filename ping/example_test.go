@@ -125,3 +125,19 @@ func ExampleCapabilities() {
 	fmt.Println("tcp:", c.TCP.Can)
 	// No Output line: the first part depends on the system.
 }
+
+// Who is in this network, by the names that they give themselves: the BSDs
+// answer. It needs a raw socket.
+func ExampleNodeQuery_Stream() {
+	query := ping.NodeQuery{Question: ping.NodeName}
+	everybody := netip.MustParseAddr("ff02::1%lo")
+	options := &ping.Options{Timeout: 50 * time.Millisecond}
+	for result, err := range query.Stream(context.Background(), everybody, options, &ping.StreamOptions{Count: 1}) {
+		if err != nil {
+			return // not allowed, or there is no IPv6
+		}
+		if result.Node != nil {
+			fmt.Println(result.From, result.Node.Names)
+		}
+	}
+}

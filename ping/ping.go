@@ -112,6 +112,7 @@ type Result struct {
 	Resent    int           `json:"resent,omitzero"`    // TCP: how often the kernel sent the SYN again
 	ICMP      *ICMPError    `json:"icmp,omitzero"`      // with OutcomeICMPError, and with OutcomeLate where an error was late
 	Damage    *Damage       `json:"damage,omitzero"`    // with OutcomeNotice: what is wrong with a reply
+	Node      *NodeInfo     `json:"node,omitzero"`      // with [NodeQuery.Stream]: what was answered
 	Record    *Record       `json:"record,omitzero"`    // with Options.RecordRoute or IPTimestamp
 	Method    Method        `json:"method"`             // what was used; it never changes while an Engine is open
 	Why       string        `json:"why,omitzero"`       // why that

@@ -229,12 +229,7 @@ func (s *socket) filter() error {
 	}
 	_, reply := echo(s.v6)
 	if s.v6 {
-		f := unix.ICMPv6Filter{Data: [8]uint32{}}
-		for i := range f.Data {
-			f.Data[i] = 0xffffffff
-		}
-		f.Data[reply>>5] &^= 1 << (reply & 31)
-		if err := unix.SetsockoptICMPv6Filter(s.fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &f); err != nil {
+		if err := s.hearOnly(reply); err != nil {
 			return err
 		}
 		return s.attach([]unix.SockFilter{
