@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -39,9 +40,33 @@ func TestICMPPermission(t *testing.T) {
 	}
 }
 
+// awaitStamps has the kernel stamp what arrives until the test ends. It begins to
+// do so some time after the first socket has asked (a work queue patches the
+// code, net_enable_timestamp); before that, stamps are of the reading.
+func (c *chain) awaitStamps(t *testing.T) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		p := c.trace(t, trace.ICMP{Options: trace.Options{MaxTTL: 1}}, c.target(4))
+		if len(p.Hops) == 1 && p.Hops[0].Replies[0].Stamp == trace.StampKernel {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the kernel does not stamp")
+}
+
 // What comes back has the kernel's time, and all probes are one flow.
 func TestICMPStamps(t *testing.T) {
 	c := newChain(t, 2)
+	c.awaitStamps(t)
 	for _, family := range []int{4, 6} {
 		p := c.trace(t, trace.ICMP{Options: trace.Options{Queries: 3}}, c.target(family))
 		if p.Flow != trace.FlowConstant || p.Port != 0 || p.Method != trace.MethodICMP || p.Source != near(family, 0) {

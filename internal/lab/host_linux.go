@@ -177,7 +177,7 @@ func (h *Host) Addr(port, cidr string) {
 		err = h.nl.AddrAdd(link, kernelAddr(prefix))
 	}
 	if err == nil && link.Attrs().OperState == netlink.OperUp {
-		err = h.waitLocal(prefix.Addr())
+		err = h.waitRoute(prefix.Addr(), port)
 	}
 	h.lab.check(err, "%s: address %s on %s", h.Name, cidr, port)
 }

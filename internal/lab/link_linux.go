@@ -1,9 +1,11 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -123,10 +125,8 @@ func (l *Lab) connect(a, b *Port) error {
 		if err := p.node.waitCarrier(p.Name, true); err != nil {
 			return err
 		}
-		for _, prefix := range p.Prefixes {
-			if err := p.node.waitLocal(prefix.Addr()); err != nil {
-				return err
-			}
+		if err := p.waitLocal(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -173,43 +173,63 @@ func (n *node) setUp(name string, up bool) error {
 // lowerUp is IFF_LOWER_UP: the driver sees a carrier.
 const lowerUp = 1 << 16
 
-// waitLocal waits until an IPv6 address of an interface that is up takes
-// packets: the kernel adds the route for it outside the call that adds the
-// address, and until then a connection to the host itself fails.
-func (n *node) waitLocal(addr netip.Addr) error {
+// waitLocal waits until the IPv6 addresses of a host's interface take packets,
+// the link-local one that the kernel makes among them: it adds the routes for them
+// outside the call that adds an address or sets the link up, and until then a
+// connection to the host itself fails.
+func (p *Port) waitLocal() error {
+	if p.Host == nil {
+		return nil // a switch has none
+	}
+	addrs := make([]netip.Addr, 0, len(p.Prefixes)+1)
+	for _, prefix := range p.Prefixes {
+		addrs = append(addrs, prefix.Addr())
+	}
+	err := await(p.Name+" has no link-local address", func() (bool, error) {
+		all, err := p.node.addresses(p.Name)
+		i := slices.IndexFunc(all, func(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() })
+		if i >= 0 {
+			addrs = append(addrs, all[i])
+		}
+		return i >= 0, err
+	})
+	for _, a := range addrs {
+		if err == nil {
+			err = p.node.waitRoute(a, p.Name)
+		}
+	}
+	return err
+}
+
+// waitRoute waits until packets to an IPv6 address of an interface are this host's.
+func (n *node) waitRoute(addr netip.Addr, device string) error {
 	if !addr.Is6() {
 		return nil
 	}
-	// A link-local address is no destination without its interface.
-	if addr.IsLinkLocalUnicast() {
-		return nil
-	}
-	wait := 100 * time.Microsecond
-	for range 24 {
-		routes, err := n.nl.RouteGet(addr.AsSlice())
-		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
-			return nil
-		}
-		time.Sleep(wait)
-		wait = min(2*wait, 250*time.Millisecond)
-	}
-	return fmt.Errorf("there is no local route for %v", addr)
+	return await(fmt.Sprintf("there is no local route for %v", addr), func() (bool, error) {
+		routes, err := n.nl.RouteGetWithOptions(addr.AsSlice(), &netlink.RouteGetOptions{Oif: device})
+		return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL, nil
+	})
 }
 
 // waitCarrier waits until the kernel has finished with a change of carrier,
 // which it does outside the call that causes it.
 func (n *node) waitCarrier(name string, on bool) error {
+	return await(fmt.Sprintf("the carrier of %s has not become %v", name, on), func() (bool, error) {
+		link, err := n.link(name)
+		return err == nil && (link.Attrs().OperState == netlink.OperUp) == on, err
+	})
+}
+
+// await asks until it is done, for about four seconds; then failure is the error.
+func await(failure string, done func() (bool, error)) error {
 	wait := 100 * time.Microsecond
 	for range 24 {
-		link, err := n.link(name)
-		if err != nil {
+		if ok, err := done(); ok || err != nil {
 			return err
-		}
-		if (link.Attrs().OperState == netlink.OperUp) == on {
-			return nil
 		}
 		time.Sleep(wait)
 		wait = min(2*wait, 250*time.Millisecond)
 	}
-	return fmt.Errorf("the carrier of %s has not become %v", name, on)
+	return errors.New(failure)
 }

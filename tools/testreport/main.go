@@ -3,7 +3,8 @@
 // the counts. It fails when a test failed, when none ran, and, with -tools,
 // when one was skipped because a program was not installed: the gate installs
 // them all. Such a test says "needs" and the program's name, and may add its
-// package in parentheses.
+// package in parentheses. With -again it writes what to run once more into a
+// file: lines of a package and a pattern for -run.
 package main
 
 import (
@@ -19,8 +20,17 @@ import (
 
 func main() {
 	tools := flag.Bool("tools", false, "fail when a test was skipped for a program that is not installed")
+	again := flag.String("again", "", "the `file` that gets the packages that failed, each with the pattern of its tests that did")
 	flag.Parse()
-	if !report(os.Stdin, os.Stdout, *tools) {
+	s := newSummary()
+	ok := s.report(os.Stdin, os.Stdout, *tools)
+	if *again != "" {
+		if err := os.WriteFile(*again, []byte(strings.Join(s.again, "")), 0o666); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	if !ok {
 		os.Exit(1)
 	}
 }
@@ -42,10 +52,15 @@ type summary struct {
 	output                  map[string]string   // by package and test, until it is known how that ended
 	reasons                 map[string][]string // of skipped tests, to the tests
 	order                   []string            // the reasons as they came
+	failures                map[string][]string // by package, its tests that failed, without subtests
+	again                   []string            // a line for each package that failed
 }
 
-func report(in io.Reader, out io.Writer, tools bool) (ok bool) {
-	s := summary{output: map[string]string{}, reasons: map[string][]string{}}
+func newSummary() *summary {
+	return &summary{output: map[string]string{}, reasons: map[string][]string{}, failures: map[string][]string{}}
+}
+
+func (s *summary) report(in io.Reader, out io.Writer, tools bool) (ok bool) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -97,10 +112,21 @@ func (s *summary) endPackage(e event, output string, out io.Writer) {
 	switch {
 	case e.Action == "fail":
 		s.brokenPackages++
+		s.again = append(s.again, e.Package+" "+s.pattern(e.Package, output)+"\n")
 		fmt.Fprintf(out, "%sFAIL  %s  %.1fs\n", output, e.Package, e.Elapsed)
 	case e.Action == "pass":
 		fmt.Fprintf(out, "ok    %s  %.1fs\n", e.Package, e.Elapsed)
 	}
+}
+
+// pattern matches the tests to run once more: those that failed, or all where the
+// package did not come to its end or failed in another way.
+func (s *summary) pattern(pkg, output string) string {
+	ended := strings.HasPrefix(output, "FAIL\n") || strings.Contains(output, "\nFAIL\n")
+	if tests := s.failures[pkg]; ended && len(tests) > 0 {
+		return "^(" + strings.Join(tests, "|") + ")$"
+	}
+	return "."
 }
 
 func (s *summary) endTest(e event, output string, out io.Writer) {
@@ -109,6 +135,9 @@ func (s *summary) endTest(e event, output string, out io.Writer) {
 		s.passed++
 	case "fail":
 		s.failed++
+		if !strings.Contains(e.Test, "/") {
+			s.failures[e.Package] = append(s.failures[e.Package], e.Test)
+		}
 		fmt.Fprintf(out, "%s", output)
 	case "skip":
 		s.skipped++
