@@ -26,8 +26,12 @@ type network struct {
 	size    int // of a packet, as asked for
 	opts    sock.Options
 	tos     int
-	whole   bool // set DF
-	spare   int  // an open socket for the next probe, -1 for none
+	whole   bool   // set DF
+	mss     int    // 0: the kernel's
+	near    bool   // hosts on attached networks only
+	proto   int    // 0: that of the type
+	label   uint32 // IPv6 flow label
+	spare   int    // an open socket for the next probe, -1 for none
 	local   netip.Addr
 	flow    Flow
 	repeats int
@@ -51,12 +55,19 @@ func describe(m Method, dst netip.Addr, o Options) *network {
 		dst: netip.AddrPortFrom(dst, o.Port), v6: dst.Is6(), method: m, typ: unix.SOCK_DGRAM, spare: -1, flow: FlowPerProbe,
 		opts:    sock.Options{Device: o.Device, Mark: o.Mark, Source: o.Source, NetNS: o.NetNS},
 		flights: map[int]*flight{}, byID: map[int]*flight{}, size: o.Size, tos: o.TOS, whole: o.DontFragment,
+		mss: o.MSS, near: o.DontRoute,
 	}
-	switch m {
-	case MethodTCP:
+	if n.v6 {
+		n.label = o.FlowLabel
+	}
+	if o.Lite {
+		n.proto = unix.IPPROTO_UDPLITE
+	}
+	if n.opts.Port = o.SourcePort; m == MethodTCP {
 		n.typ = unix.SOCK_STREAM
-	case MethodUDP:
-		n.opts.Port = o.SourcePort
+		if o.SourcePort != 0 {
+			n.flow = FlowConstant
+		}
 	}
 	return n
 }
@@ -91,7 +102,7 @@ func (n *network) open() (int, error) {
 		n.spare = -1
 		return fd, nil
 	}
-	fd, err := sock.Open(n.dst.Addr(), n.typ, 0, n.opts)
+	fd, err := sock.Open(n.dst.Addr(), n.typ, n.proto, n.opts)
 	if err != nil {
 		return -1, err
 	}
@@ -132,6 +143,16 @@ func (n *network) header(fd int) error {
 			return fmt.Errorf("set TOS %d: %w", n.tos, err)
 		}
 	}
+	if n.mss != 0 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, n.mss); err != nil {
+			return fmt.Errorf("set MSS %d: %w", n.mss, err)
+		}
+	}
+	if n.near {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DONTROUTE, 1); err != nil {
+			return fmt.Errorf("set SO_DONTROUTE: %w", err)
+		}
+	}
 	if n.whole {
 		if err := unix.SetsockoptInt(fd, level, discover, unix.IP_PMTUDISC_PROBE); err != nil {
 			return fmt.Errorf("set DF: %w", err)
@@ -142,7 +163,7 @@ func (n *network) header(fd int) error {
 
 // connect gives a socket its target; EINPROGRESS is success.
 func (n *network) connect(fd int) error {
-	err := unix.Connect(fd, sock.Sockaddr(n.dst))
+	err := n.dial(fd)
 	if err != nil && err != unix.EINPROGRESS {
 		return fmt.Errorf("connect: %w", err)
 	}

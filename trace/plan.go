@@ -40,6 +40,7 @@ type plan struct {
 	target netip.Addr
 	syn    bool // probes are SYNs, which the kernel repeats
 	lone   bool // the target may answer only one probe at a time
+	turns  bool // there may be only one probe at a time
 
 	probes []probe
 	hops   []planHop // by TTL from o.FirstTTL on
@@ -92,6 +93,9 @@ func (p *plan) next(now time.Time) step {
 		return step{done: true}
 	}
 	ttl, ready := p.candidate(now)
+	if p.turns && !wait.IsZero() {
+		ttl = 0
+	}
 	if ttl != 0 {
 		if t := p.paced(); t.After(ready) {
 			ready = t

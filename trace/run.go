@@ -90,6 +90,34 @@ func run(p *plan, w wire, now func() time.Time) error {
 	}
 }
 
+// complete is withDefaults for a trace with sockets of its own. An [Engine] and
+// Multipath do not have what is looked at here.
+func (o Options) complete(m Method) (Options, error) {
+	own := o
+	o.FlowLabel, o.MSS, o.DontRoute, o.Lite = 0, 0, false, false
+	if m == MethodTCP {
+		o.SourcePort = 0
+	}
+	o, err := o.withDefaults(m)
+	o.FlowLabel, o.MSS, o.DontRoute, o.Lite, o.SourcePort = own.FlowLabel, own.MSS, own.DontRoute, own.Lite, own.SourcePort
+	switch {
+	case err != nil:
+	case o.FlowLabel > 0xfffff:
+		err = fmt.Errorf("flow label %#x is more than 0xfffff", o.FlowLabel)
+	case o.FlowLabel != 0 && m == MethodICMP:
+		err = errors.New("a flow label is for UDP and TCP")
+	case o.MSS != 0 && m != MethodTCP:
+		err = errors.New("only TCP has a maximum segment size")
+	case o.MSS != 0 && (o.MSS < 88 || o.MSS > 32767):
+		err = fmt.Errorf("maximum segment size %d is not between 88 and 32767", o.MSS)
+	case o.DontRoute && m == MethodICMP:
+		err = errors.New("traces past the routing table are for UDP and TCP")
+	case o.Lite && m != MethodUDP:
+		err = errors.New("UDP-Lite is a kind of UDP")
+	}
+	return o, err
+}
+
 // withDefaults checks the options and fills in what is not given.
 func (o Options) withDefaults(m Method) (Options, error) {
 	def := func(v *int, d int) {
@@ -128,7 +156,9 @@ func (o Options) withDefaults(m Method) (Options, error) {
 	case o.Size < 0 || o.Size > 65535:
 		return o, fmt.Errorf("size %d is not between 0 and 65535", o.Size)
 	case o.SourcePort != 0 && m != MethodUDP:
-		return o, fmt.Errorf("source port %d: only UDP has one", o.SourcePort)
+		return o, fmt.Errorf("source port %d: only UDP and single traces of TCP have one", o.SourcePort)
+	case o.FlowLabel != 0 || o.MSS != 0 || o.DontRoute || o.Lite:
+		return o, errors.New("a flow label, MSS, DontRoute and Lite are for traces with sockets of their own")
 	case o.Timeout < 0:
 		return o, fmt.Errorf("timeout %v is negative", o.Timeout)
 	}

@@ -103,14 +103,17 @@ type Options struct {
 	// Port is the target port, default 33434 for UDP and 80 for TCP. ICMP has
 	// none.
 	Port uint16
-	// SourcePort is the local port of UDP probes, default: the kernel's choice.
-	// With that of a flow in a [Graph], the path of this flow is traced. When
-	// probes need ports of their own (FlowPerProbe) it is that of the first.
+	// SourcePort is the local port of UDP and TCP probes, default: the kernel's
+	// choice. With that of a flow in a [Graph], the path of this flow is traced.
+	// When UDP probes need ports of their own (FlowPerProbe) it is that of the
+	// first. Two connections cannot have all four numbers in common: TCP probes
+	// go one at a time then, and are no Watch.
 	SourcePort uint16
 	// Flow is FlowPerProbe for the classic trace, whose probes may take as many
 	// ways as there are: the hops seen need not lie on one. The default is
 	// FlowConstant (the "Paris" trace) for UDP, ICMP and an [Engine], which knows
-	// no other, and FlowPerProbe for TCP, which knows no other without one.
+	// no other, and FlowPerProbe for TCP, which knows no other without one or a
+	// SourcePort.
 	// Multipath has flows of its own.
 	Flow Flow
 	// FirstTTL and MaxTTL bound the TTLs probed, 1 to 255, default 1 and 30.
@@ -146,9 +149,21 @@ type Options struct {
 	// TOS is the TOS byte, for IPv6 the traffic class, of probes; 0 to 255.
 	TOS int
 	// DontFragment has probes that are too long for a link on the way refused
-	// there, whatever the kernel knows of the path MTU (IP_PMTUDISC_PROBE). It
-	// is for UDP and ICMP, whose Size can be set.
+	// there, whatever the kernel knows of the path MTU (IP_PMTUDISC_PROBE).
 	DontFragment bool
+	// FlowLabel is the flow label of IPv6 probes by UDP and TCP, up to 0xfffff
+	// (RFC 6437), default none. IPv4 has none.
+	FlowLabel uint32
+	// MSS is the maximum segment size that a SYN announces, 88 to 32767
+	// (TCP_MAXSEG), default: what the interface takes.
+	MSS int
+	// DontRoute has UDP and TCP probes over IPv4 go to a host on an attached
+	// network only, never through a gateway (SO_DONTROUTE, which Linux does not
+	// heed for IPv6).
+	DontRoute bool
+	// Lite has UDP-Lite datagrams (RFC 3828) take the place of UDP's. Linux is
+	// about to lose it; where it has, the trace is refused.
+	Lite bool
 
 	Device string     // send through this interface (SO_BINDTODEVICE)
 	Mark   uint32     // firewall mark (SO_MARK; needs CAP_NET_ADMIN or CAP_NET_RAW)

@@ -12,7 +12,7 @@ import (
 func trace(ctx context.Context, m Method, dst netip.Addr, o Options, tell func(Hop) bool) (Path, error) {
 	dst = dst.Unmap()
 	op := "trace: " + m.String()
-	o, err := o.withDefaults(m)
+	o, err := o.complete(m)
 	path := Path{Target: dst, Method: m, Port: o.Port, Hops: []Hop{}, Started: time.Now()}
 	if err == nil && !dst.IsValid() {
 		err = errors.New("no target address")
@@ -29,6 +29,7 @@ func trace(ctx context.Context, m Method, dst netip.Addr, o Options, tell func(H
 	}
 	defer end()
 	p := newPlan(o, dst, m == MethodTCP)
+	p.turns = m == MethodTCP && o.SourcePort != 0
 	p.tell = tell
 	err = run(p, w, time.Now)
 	started := path.Started
@@ -41,8 +42,11 @@ func trace(ctx context.Context, m Method, dst netip.Addr, o Options, tell func(H
 
 // open returns what a method sends with, and what closes it.
 func open(ctx context.Context, m Method, dst netip.Addr, o Options) (w wire, n *network, end func(), err error) {
-	if m == MethodTCP && o.Flow == FlowConstant {
-		return nil, nil, nil, errors.New("connections cannot share a source port: a constant flow of TCP takes an Engine")
+	if m == MethodTCP && o.Flow == FlowConstant && o.SourcePort == 0 {
+		return nil, nil, nil, errors.New("connections cannot share a source port: a constant flow of TCP takes an Engine, or a SourcePort")
+	}
+	if o.DontRoute && dst.Is6() {
+		return nil, nil, nil, errors.New("Linux does not heed SO_DONTROUTE for IPv6")
 	}
 	if m == MethodICMP {
 		i, err := newICMPWire(ctx, dst, o)

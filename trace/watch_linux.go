@@ -12,13 +12,15 @@ import (
 func watch(ctx context.Context, m Method, dst netip.Addr, o Options, wo *WatchOptions, yield func(Probe) bool) error {
 	dst = dst.Unmap()
 	op := "trace: watch " + m.String()
-	o, err := o.withDefaults(m)
+	o, err := o.complete(m)
 	opts, werr := wo.withDefaults()
 	switch {
 	case err == nil && werr != nil:
 		err = werr
 	case err == nil && !dst.IsValid():
 		err = errors.New("no target address")
+	case err == nil && m == MethodTCP && o.SourcePort != 0:
+		err = errors.New("connections from one port to one target cannot be at once")
 	case err == nil && ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}

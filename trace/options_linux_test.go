@@ -1,0 +1,178 @@
+package trace_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/netsonde/netsonde/internal/lab"
+	"github.com/netsonde/netsonde/trace"
+)
+
+// probesOf counts what the probes of a trace have in common on the wire: their
+// protocol, and what more tells of the IP packet.
+func probesOf(t *testing.T, c *chain, more func(protocol byte, ip, transport []byte) string) (seen func(want string, n int)) {
+	t.Helper()
+	var mu sync.Mutex
+	count := map[string]int{}
+	frames(t, c.routers[0], c.up[1], func(frame []byte, _ func([]byte)) {
+		ip, protocol, header := frame[14:], byte(0), 40
+		switch {
+		case ip[0]>>4 == 6:
+			protocol = ip[6]
+		case frame[12] == 8 && frame[13] == 0:
+			protocol, header = ip[9], int(ip[0]&15)*4
+		}
+		if protocol != unix.IPPROTO_UDP && protocol != unix.IPPROTO_TCP && protocol != unix.IPPROTO_UDPLITE {
+			return // ARP, neighbour discovery
+		}
+		mu.Lock()
+		count[fmt.Sprint(protocol, " ", more(protocol, ip, ip[header:]))]++
+		mu.Unlock()
+	})
+	return func(want string, n int) {
+		t.Helper()
+		waitFor(t, func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return count[want] >= n
+		})
+		if len(count) != 1 {
+			t.Errorf("want %q only: %v", want, count)
+		}
+		clear(count)
+	}
+}
+
+// IPv6 probes bear the label, IPv4 ones are as ever.
+func TestFlowLabel(t *testing.T) {
+	c := newChain(t, 2)
+	seen := probesOf(t, c, func(_ byte, ip, _ []byte) string {
+		if ip[0]>>4 == 4 {
+			return ""
+		}
+		return fmt.Sprintf("%02x%02x%02x", ip[1]&15, ip[2], ip[3])
+	})
+	for _, flow := range []trace.Flow{trace.FlowUnknown, trace.FlowPerProbe} {
+		o := trace.Options{FlowLabel: 0xabcde, Flow: flow}
+		for _, tt := range []struct {
+			tracer   trace.Tracer
+			protocol string
+		}{{trace.UDP{Options: o}, "17"}, {trace.TCP{Options: o}, "6"}} {
+			p := c.trace(t, tt.tracer, c.target(6))
+			if !p.Reached {
+				t.Errorf("%q", words(p))
+			}
+			seen(tt.protocol+" 0abcde", p.Packets)
+			p = c.trace(t, tt.tracer, c.target(4))
+			seen(tt.protocol+" ", p.Packets)
+		}
+	}
+}
+
+func TestMSS(t *testing.T) {
+	c := newChain(t, 1)
+	seen := probesOf(t, c, func(_ byte, _, tcp []byte) string {
+		return fmt.Sprint(tcp[20], tcp[21], int(tcp[22])<<8|int(tcp[23])) // it is the first option
+	})
+	for _, family := range []int{4, 6} {
+		p := c.trace(t, trace.TCP{Options: trace.Options{MSS: 900}}, c.target(family))
+		seen("6 2 4 900", p.Packets)
+	}
+}
+
+// Connections from one port take turns, and find what others find.
+func TestSourcePortTCP(t *testing.T) {
+	c := newChain(t, 3)
+	c.server.ListenTCP(fmt.Sprintf("%v:4242", c.target(4)), lab.Echo)
+	c.routers[1].Filter(lab.Output, lab.Rule{ICMP: lab.TimeExceeded})
+	seen := probesOf(t, c, func(_ byte, _, tcp []byte) string { return fmt.Sprint(int(tcp[0])<<8 | int(tcp[1])) })
+	for _, port := range []uint16{80, 4242} {
+		o := trace.Options{Port: port, SourcePort: 5050, Queries: 2, Timeout: 300e6}
+		p := c.trace(t, trace.TCP{Options: o}, c.target(4))
+		if !p.Reached || len(p.Hops) != 4 || p.Flow != trace.FlowConstant {
+			t.Errorf("port %d: %q, %v", port, words(p), p.Flow)
+		}
+		for i, h := range p.Hops {
+			for _, r := range h.Replies {
+				if (r.Outcome == trace.OutcomeSilent) != (i == 1) || len(h.Replies) != 2 {
+					t.Errorf("port %d, hop %d: %v, %s", port, h.TTL, r.Outcome, r.Err)
+				}
+			}
+		}
+		if port == 80 { // an open port answers with more than SYN-ACKs take
+			seen("6 5050", p.Packets)
+		}
+	}
+}
+
+func TestDontRoute(t *testing.T) {
+	c := newChain(t, 1)
+	o := trace.Options{DontRoute: true}
+	for _, tr := range []trace.Tracer{trace.UDP{Options: o}, trace.TCP{Options: o}} {
+		if p := c.trace(t, tr, router(4, 1)); !p.Reached || len(p.Hops) != 1 {
+			t.Errorf("attached: %q", words(p))
+		}
+		if p := c.trace(t, tr, c.target(4)); p.End != trace.EndNotSent {
+			t.Errorf("behind a router: %q", words(p))
+		}
+		if _, err := tr.Trace(t.Context(), c.target(6)); err == nil {
+			t.Error("IPv6 probes went over the routing table")
+		}
+	}
+}
+
+func TestLite(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_UDPLITE)
+	if err != nil {
+		t.Skipf("this kernel has no UDP-Lite: %v", err)
+	}
+	unix.Close(fd)
+	c := newChain(t, 2)
+	seen := probesOf(t, c, func(byte, []byte, []byte) string { return "" })
+	for _, family := range []int{4, 6} {
+		p := c.trace(t, trace.UDP{Options: trace.Options{Lite: true}}, c.target(family))
+		want := append(exceeded(family, 2), fmt.Sprintf("3 port_unreachable %v", c.target(family)), "reached")
+		if d := cmp.Diff(want, words(p)); d != "" {
+			t.Errorf("IPv%d (-want +got)\n%s", family, d)
+		}
+		seen("136 ", p.Packets)
+	}
+}
+
+// What a method, or an engine, does not have is refused, not left out.
+func TestOwnOptions(t *testing.T) {
+	dst := router(4, 1)
+	for _, tt := range []struct {
+		tracer trace.Tracer
+		want   string
+	}{
+		{trace.UDP{Options: trace.Options{FlowLabel: 1 << 20}}, "flow label 0x100000 is more than 0xfffff"},
+		{trace.ICMP{Options: trace.Options{FlowLabel: 1}}, "a flow label is for UDP and TCP"},
+		{trace.UDP{Options: trace.Options{MSS: 900}}, "only TCP has a maximum segment size"},
+		{trace.TCP{Options: trace.Options{MSS: 87}}, "maximum segment size 87 is not between 88 and 32767"},
+		{trace.ICMP{Options: trace.Options{DontRoute: true}}, "traces past the routing table are for UDP and TCP"},
+		{trace.TCP{Options: trace.Options{Lite: true}}, "UDP-Lite is a kind of UDP"},
+		{trace.ICMP{Options: trace.Options{SourcePort: 1}}, "source port 1: only UDP and single traces of TCP have one"},
+	} {
+		_, err := tt.tracer.Trace(t.Context(), dst)
+		if e, ok := errors.AsType[*trace.OpError](err); !ok || e.Err.Error() != tt.want {
+			t.Errorf("%v, want %s", err, tt.want)
+		}
+	}
+	for _, o := range []trace.Options{{FlowLabel: 1}, {Lite: true}, {DontRoute: true}} {
+		if _, err := (trace.UDP{Options: o}).Multipath(t.Context(), dst, nil); err == nil {
+			t.Errorf("Multipath takes %+v", o)
+		}
+	}
+	for _, err := range (trace.TCP{Options: trace.Options{SourcePort: 5}}).Watch(t.Context(), dst, nil) {
+		if err == nil {
+			t.Error("a watch has connections from one port")
+		}
+		break
+	}
+}
