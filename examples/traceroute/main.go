@@ -22,8 +22,10 @@
 // each interface with those behind it, and each path with its loss and a source
 // port that takes it; -q is the number of probes to each hop of each path.
 //
-// Not there, since they need packets of one's own making: -g, -r, -l, -D, -P
-// and the options of -O.
+// -r and -l are for UDP and TCP. Of -O there are, with -T, mss and info. Not
+// there: -g, since routers drop source routed packets, -D, since Linux has lost
+// DCCP, -P, -d, which marks sockets for a debugger that is no more, and what
+// else -O has, since the kernel makes the packets.
 //
 // The exit status is 0 if the trace was made, whatever it showed, 1 if it could
 // not be made, 2 for a wrong command line or a name that does not resolve.
@@ -37,6 +39,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -58,6 +61,10 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return code
 	}
 	args = t.Flags.Args()
+	if slices.Contains(s.module, "help") {
+		fmt.Fprint(stdout, s.moduleHelp())
+		return 0
+	}
 	if err := s.options(t, args); err != nil {
 		return t.Usage("%v", err)
 	}
@@ -84,16 +91,6 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 }
 
-func (s *settings) tracer() hops.Tracer {
-	switch s.method {
-	case "icmp":
-		return trace.ICMP{Options: s.opt}
-	case "tcp":
-		return trace.TCP{Options: s.opt}
-	}
-	return trace.UDP{Options: s.opt}
-}
-
 func (s *settings) trace(ctx context.Context, t *cli.Tool, host string, dst netip.Addr) (err error) {
 	if s.json {
 		p, err := s.tracer().Trace(ctx, dst)
@@ -103,6 +100,9 @@ func (s *settings) trace(ctx context.Context, t *cli.Tool, host string, dst neti
 		return err
 	}
 	p := &hops.Printer{Out: t.Stdout, MPLS: s.extensions, Back: s.back}
+	if s.info {
+		p.Mark = flagsOf
+	}
 	if !s.numeric {
 		p.Names = cli.NewNames(ctx)
 		defer p.Names.Close()

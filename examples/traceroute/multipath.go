@@ -42,6 +42,8 @@ func (a *allPaths) check(f *pflag.FlagSet, s *settings) error {
 	switch {
 	case !(a.failure >= 1e-9 && a.failure < 1):
 		return errors.New("a probability is between 0 and 1")
+	case s.opt.FlowLabel != 0 || s.opt.SourcePort != 0 || s.opt.DontRoute || s.lite || len(s.module) > 0:
+		return errors.New("-l, -L, -O, -r and --sport do not go with --multipath")
 	case s.systems || s.back || s.mtu || s.tracert || s.extensions:
 		return errors.New("-A, -e, --back, --mtu and --tracert do not go with --multipath")
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,6 +56,7 @@ func TestMultipath(t *testing.T) {
 	client := diamond(t)
 	spans := regexp.MustCompile(`\d+\.\d{3}/\d+\.\d{3} ms`)
 	ports := regexp.MustCompile(`port \d+`)
+	var all sync.WaitGroup
 	for line, ways := range map[string]int{
 		"--multipath -n --failure 1e-6 10.6.0.5":       2,
 		"--multipath=mda --failure 1e-6 web1":          2,
@@ -63,37 +65,40 @@ func TestMultipath(t *testing.T) {
 		"--multipath -n -m 2 --failure 1e-6 10.6.0.5":  2,
 		"--multipath -n --failure 1e-6 -q 1 10.6.0.99": 2,
 	} {
-		out, stderr, code, err := client.RunChild("traceroute", false, strings.Fields(line)...)
-		if err != nil || code != 0 || len(stderr) > 0 {
-			t.Errorf("%s: %v, exit code %d: %s", line, err, code, stderr)
-			continue
-		}
-		text := ports.ReplaceAllString(spans.ReplaceAllString(string(out), "T"), "port P")
-		if n := strings.Count(text, "\npath "); n != ways && !strings.Contains(line, ".99") {
-			t.Errorf("%s: %d paths, want %d\n%s", line, n, ways, text)
-		}
-		if strings.Contains(line, ".99") && !strings.Contains(text, "  host_unreachable\n") {
-			t.Errorf("%s:\n%s", line, text)
-		}
-		if !strings.HasPrefix(line, "--multipath -n --failure 1e-6 10.6.0.5") {
-			continue
-		}
-		lines := strings.Split(text, "\n")
-		want := []string{
-			"all paths to 10.6.0.5 (10.6.0.5), 30 hops max, 60 byte packets",
-			"  1a  10.1.0.1  T  -> 2a 2b", "  2a  10.2.0.2  T  -> 3a", "  2b  10.3.0.2  T  -> 3a",
-			"  3a  10.4.0.2  T  -> 4a", "  4a  10.6.0.5  T", "path 1a 2a 3a 4a  T  source port P", "path 1a 2b 3a 4a  T  source port P",
-		}
-		// Which of the two was met first is a matter of chance.
-		got := strings.Join(lines[:min(len(want), len(lines))], "\n")
-		got = strings.Replace(strings.Replace(got, "2a  10.3.0.2", "2a  10.2.0.2", 1), "2b  10.2.0.2", "2b  10.3.0.2", 1)
-		if strings.Contains(got, "path 1a 2b 3a 4a  T  source port P\npath 1a 2a") {
-			want[6], want[7] = want[7], want[6]
-		}
-		if d := cmp.Diff(strings.Join(want, "\n"), got); d != "" {
-			t.Errorf("%s (-want +got)\n%s", line, d)
-		}
+		all.Go(func() {
+			out, stderr, code, err := client.RunChild("traceroute", false, strings.Fields(line)...)
+			if err != nil || code != 0 || len(stderr) > 0 {
+				t.Errorf("%s: %v, exit code %d: %s", line, err, code, stderr)
+				return
+			}
+			text := ports.ReplaceAllString(spans.ReplaceAllString(string(out), "T"), "port P")
+			if n := strings.Count(text, "\npath "); n != ways && !strings.Contains(line, ".99") {
+				t.Errorf("%s: %d paths, want %d\n%s", line, n, ways, text)
+			}
+			if strings.Contains(line, ".99") && !strings.Contains(text, "  host_unreachable\n") {
+				t.Errorf("%s:\n%s", line, text)
+			}
+			if !strings.HasPrefix(line, "--multipath -n --failure 1e-6 10.6.0.5") {
+				return
+			}
+			lines := strings.Split(text, "\n")
+			want := []string{
+				"all paths to 10.6.0.5 (10.6.0.5), 30 hops max, 60 byte packets",
+				"  1a  10.1.0.1  T  -> 2a 2b", "  2a  10.2.0.2  T  -> 3a", "  2b  10.3.0.2  T  -> 3a",
+				"  3a  10.4.0.2  T  -> 4a", "  4a  10.6.0.5  T", "path 1a 2a 3a 4a  T  source port P", "path 1a 2b 3a 4a  T  source port P",
+			}
+			// Which of the two was met first is a matter of chance.
+			got := strings.Join(lines[:min(len(want), len(lines))], "\n")
+			got = strings.Replace(strings.Replace(got, "2a  10.3.0.2", "2a  10.2.0.2", 1), "2b  10.2.0.2", "2b  10.3.0.2", 1)
+			if strings.Contains(got, "path 1a 2b 3a 4a  T  source port P\npath 1a 2a") {
+				want[6], want[7] = want[7], want[6]
+			}
+			if d := cmp.Diff(strings.Join(want, "\n"), got); d != "" {
+				t.Errorf("%s (-want +got)\n%s", line, d)
+			}
+		})
 	}
+	all.Wait()
 }
 
 func TestMultipathFormats(t *testing.T) {

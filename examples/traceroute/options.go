@@ -21,10 +21,13 @@ type settings struct {
 	numeric, extensions, json    bool
 	systems, back, mtu, tracert  bool
 	classic                      bool
+	lite, info                   bool
 	source, wait, method, asZone string
+	port                         string
 	pause                        float64
-	port, squeries, longest      int
-	bytes                        int // of a packet, as said in the first line
+	squeries, longest            int
+	module                       []string // of -O
+	bytes                        int      // of a packet, as said in the first line
 	paths                        allPaths
 }
 
@@ -42,14 +45,18 @@ func flags(t *cli.Tool) *settings {
 	f.Uint32Var(&s.opt.Mark, "fwmark", 0, "firewall `mark`")
 	f.StringVarP(&s.opt.Device, "interface", "i", "", "send through this `interface`")
 	f.BoolVarP(&s.icmp, "icmp", "I", false, "use ICMP echo requests")
-	f.StringVarP(&s.method, "module", "M", "", "`method`: default, udp, icmp, tcp")
+	f.StringVarP(&s.method, "module", "M", "", "`method`: default, udp, udplite, icmp, tcp, tcpconn")
+	f.Uint32VarP(&s.opt.FlowLabel, "flowlabel", "l", 0, "flow `label` of IPv6 packets")
 	f.IntVarP(&s.opt.MaxTTL, "max-hops", "m", 30, "the last `TTL` to try")
 	f.BoolVar(&s.mtu, "mtu", false, "find the path MTU, and show where it begins")
 	f.BoolVarP(&s.numeric, "numeric", "n", false, "do not look up names")
 	f.IntVarP(&s.squeries, "sim-queries", "N", 16, "`number` of probes at once beyond the last answer; more follow in a second")
-	f.IntVarP(&s.port, "port", "p", 0, "target `port`; 33434, with -U 53, with -T 80")
+	f.StringVarP(&s.port, "port", "p", "", "target `port`, by number or name; 33434, with -U 53, with -T 80")
+	s.methodFlags(f)
 	f.IntVarP(&s.opt.Queries, "queries", "q", 3, "`number` of probes a hop")
 	f.StringVarP(&s.source, "source", "s", "", "send from this `address`")
+	f.BoolVarP(&s.opt.DontRoute, "direct", "r", false, "send to hosts on attached networks only, without a gateway")
+	f.Uint16Var(&s.opt.SourcePort, "sport", 0, "source `port`; implies -N 1")
 	f.BoolVarP(&s.tcp, "tcp", "T", false, "use TCP connections")
 	f.IntVarP(&s.opt.TOS, "tos", "t", 0, "TOS byte or traffic class, 0 to 255")
 	f.BoolVarP(&s.udp, "udp", "U", false, "use UDP to port 53")
@@ -76,7 +83,7 @@ func (s *settings) options(t *cli.Tool, args []string) (err error) {
 	if err := s.windows(t); err != nil {
 		return err
 	}
-	if err := s.chooseMethod(); err != nil {
+	if err := s.chooseMethod(t.Flags); err != nil {
 		return err
 	}
 	if s.classic {
@@ -92,8 +99,6 @@ func (s *settings) options(t *cli.Tool, args []string) (err error) {
 	}
 	o := &s.opt
 	switch {
-	case s.port < 0 || s.port > 65535:
-		return errors.New("a port is between 1 and 65535")
 	case o.MaxTTL < 1 || o.MaxTTL > 255:
 		return errors.New("max hops cannot be more than 255, or less than 1")
 	case o.FirstTTL < 1 || o.FirstTTL > o.MaxTTL:
@@ -104,52 +109,26 @@ func (s *settings) options(t *cli.Tool, args []string) (err error) {
 		return errors.New("a TOS byte is between 0 and 255")
 	case s.squeries < 1 || s.pause < 0:
 		return errors.New("-N, -w and -z are more than nothing")
-	case s.tcp && (o.DontFragment || s.mtu):
-		return errors.New("with -T the kernel makes the packets, -F and --mtu do not go with it")
+	case s.tcp && s.mtu:
+		return errors.New("with -T the kernel makes the packets, --mtu does not go with it")
 	}
 	if s.source != "" {
 		if o.Source, err = netip.ParseAddr(s.source); err != nil {
 			return err
 		}
 	}
-	o.Port, o.MaxSilent = uint16(s.port), -1
-	if s.udp && s.port == 0 {
-		o.Port = 53
-	}
+	o.MaxSilent = -1
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second
 	}
 	o.Ahead = (s.squeries + o.Queries - 1) / o.Queries
+	if o.SourcePort != 0 {
+		o.Ahead = 1
+	}
 	if s.pause > 10 {
 		o.Rate = 1000 / s.pause
 	} else if s.pause > 0 {
 		o.Rate = 1 / s.pause
-	}
-	return nil
-}
-
-func (s *settings) chooseMethod() error {
-	methods := 0
-	for _, m := range []bool{s.icmp, s.tcp, s.udp, s.method != ""} {
-		if m {
-			methods++
-		}
-	}
-	if methods > 1 {
-		return errors.New("-I, -T, -U and -M do not go together")
-	}
-	switch s.method {
-	case "udp":
-		s.udp = true
-	case "icmp", "tcp":
-		s.icmp, s.tcp = s.method == "icmp", s.method == "tcp"
-	case "", "default":
-	default:
-		return fmt.Errorf("unknown method %q", s.method)
-	}
-	s.method = map[bool]string{true: "icmp"}[s.icmp]
-	if s.tcp {
-		s.method = "tcp"
 	}
 	return nil
 }
@@ -228,7 +207,8 @@ func (s *settings) family() int {
 	return 0
 }
 
-// size finds out how long packets are: 40 bytes behind the IP header.
+// size finds out how long packets are: 40 bytes behind the IP header. A length
+// that does not do is increased, or ignored, as by the classic.
 func (s *settings) size(args []string, dst netip.Addr) error {
 	least := 40 // what the library needs to tell its own packets
 	if s.icmp {
@@ -238,22 +218,20 @@ func (s *settings) size(args []string, dst netip.Addr) error {
 	if dst.Is6() {
 		s.opt.Size, least = s.opt.Size+20, least+20
 	}
+	if len(args) > 0 {
+		n, err := strconv.Atoi(args[0])
+		switch {
+		case err != nil:
+			return fmt.Errorf("%q is not a number", args[0])
+		case n > 65000:
+			return fmt.Errorf("a packet has no more than 65000 bytes, not %d", n)
+		case !s.tcp: // whose SYNs the kernel makes
+			s.opt.Size = max(n, least)
+		}
+	}
 	s.bytes = s.opt.Size
 	if s.mtu {
 		s.bytes = 65000 // as the classic says, which begins with that many
 	}
-	if len(args) == 0 {
-		return nil
-	}
-	n, err := strconv.Atoi(args[0])
-	switch {
-	case err != nil:
-		return fmt.Errorf("%q is not a number", args[0])
-	case s.tcp:
-		return errors.New("with -T the kernel makes the packets, the length cannot be set")
-	case n < least || n > 65000:
-		return fmt.Errorf("a packet is between %d and 65000 bytes long", least)
-	}
-	s.opt.Size, s.bytes = n, n
 	return nil
 }

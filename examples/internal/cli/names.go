@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -166,6 +167,21 @@ func parseServices(r io.Reader) Services {
 		}
 	}
 	return s
+}
+
+// Number returns the port that a word names for "tcp" or "udp": a number, or the
+// first name of a service; 0 for none.
+func (s Services) Number(protocol, word string) uint16 {
+	if n, err := strconv.ParseUint(word, 10, 16); err == nil {
+		return uint16(n)
+	}
+	for key, name := range s {
+		if number, ok := strings.CutSuffix(key, "/"+protocol); ok && name == word {
+			n, _ := strconv.ParseUint(number, 10, 16)
+			return uint16(n)
+		}
+	}
+	return 0
 }
 
 // Port returns the name of a port of "tcp" or "udp", or its number.
