@@ -7,6 +7,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/netsonde/netsonde/internal/nic"
 	"github.com/netsonde/netsonde/internal/nl"
 	"github.com/netsonde/netsonde/internal/operr"
 )
@@ -31,7 +32,7 @@ type Device struct {
 
 	virtual  bool
 	permAddr HardwareAddr
-	kernel   ethtoolKernel
+	kernel   nic.Driver
 	ops      map[uint8]bool // messages that the kernel's ethtool family has; nil: no family
 	names    map[uint32][]string
 }
@@ -46,7 +47,7 @@ func OpenDevice(ctx context.Context, name string, o *Options) (*Device, error) {
 }
 
 // Close releases the sockets.
-func (d *Device) Close() error { return d.kernel.close() }
+func (d *Device) Close() error { return d.kernel.Close() }
 
 // PermAddr returns the address that is burnt into the card, empty for none.
 func (d *Device) PermAddr() HardwareAddr { return d.permAddr }
@@ -57,17 +58,6 @@ func (d *Device) PermAddr() HardwareAddr { return d.permAddr }
 // as a VLAN does, is as virtual as that one. A card that a hypervisor emulates
 // down to the registers cannot be told from a real one.
 func (d *Device) Virtual() bool { return d.virtual }
-
-// ethtoolKernel is what answers; tests have one of their own.
-type ethtoolKernel interface {
-	// generic asks the ethtool family. fn gets the attributes of the answer.
-	generic(ctx context.Context, cmd uint8, body []byte, fn func(attrs []byte) error) error
-	// ioctl is SIOCETHTOOL; the kernel reads data and writes into it.
-	ioctl(data []byte) error
-	// mii is SIOCGMIIPHY (without a register) or SIOCGMIIREG.
-	mii(register bool, data *miiData) error
-	close() error
-}
 
 // Section names a part of what a driver tells.
 type Section uint8

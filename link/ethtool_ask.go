@@ -83,7 +83,7 @@ func (d *Device) ask(ctx context.Context, cmd uint8, body []byte, fn func(attrs 
 	}
 	// An error of fn is about what was said: the socket is as good as before.
 	var said error
-	err := d.kernel.generic(ctx, cmd, body, func(b []byte) error {
+	err := d.kernel.Generic(ctx, cmd, body, func(b []byte) error {
 		said = fn(b)
 		return nil
 	})

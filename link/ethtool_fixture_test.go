@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/netsonde/netsonde/internal/nic"
 	"github.com/netsonde/netsonde/internal/nl"
 )
 
@@ -32,7 +33,7 @@ type eepromPage struct {
 	half                uint8
 }
 
-func (c *card) generic(_ context.Context, cmd uint8, body []byte, fn func([]byte) error) error {
+func (c *card) Generic(_ context.Context, cmd uint8, body []byte, fn func([]byte) error) error {
 	c.asked = append(c.asked, cmd)
 	if err := c.refused[cmd]; err != nil {
 		return err
@@ -104,14 +105,14 @@ func (c *card) readEEPROM(body []byte, fn func([]byte) error) error {
 	return fn(nl.Append(nil, 7, data[offset:offset+length]))
 }
 
-func (c *card) ioctl(data []byte) error {
+func (c *card) IOCtl(data []byte) error {
 	if f := c.ioctls[host.Uint32(data)]; f != nil {
 		return f(data)
 	}
 	return syscall.EOPNOTSUPP
 }
 
-func (c *card) mii(register bool, data *miiData) error {
+func (c *card) MII(register bool, data *nic.MIIData) error {
 	switch {
 	case c.regs == nil:
 		return syscall.EOPNOTSUPP
@@ -123,7 +124,9 @@ func (c *card) mii(register bool, data *miiData) error {
 	return nil
 }
 
-func (c *card) close() error { return nil }
+func (c *card) Close() error { return nil }
+
+func (c *card) Family(context.Context) (map[uint8]bool, error) { return nil, nil }
 
 // device is the interface of a card; without ops there is no ethtool family.
 func (c *card) device(netlink bool) *Device {
@@ -435,7 +438,7 @@ func writeCards(t *testing.T, dir string) {
 			if cmd == ioctlGetSetInfo {
 				host.PutUint64(b[8:], 1<<setStats)
 			}
-			if err := c.ioctl(b); err != nil {
+			if err := c.IOCtl(b); err != nil {
 				t.Fatal(err)
 			}
 			writeFixture(t, filepath.Join(dir, name, "ioctl-"+strconv.Itoa(int(cmd))), b)

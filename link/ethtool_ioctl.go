@@ -40,7 +40,7 @@ func (d *Device) call(cmd uint32, arg uint32, n int) ([]byte, error) {
 	b := make([]byte, max(n, 8))
 	host.PutUint32(b, cmd)
 	host.PutUint32(b[4:], arg)
-	return b, d.kernel.ioctl(b)
+	return b, d.kernel.IOCtl(b)
 }
 
 // words32At returns n words that begin at a byte.
@@ -72,7 +72,7 @@ func (d *Device) ioctlLinkSettings() (b []byte, words int, err error) {
 	b = make([]byte, fixed+3*4*words)
 	host.PutUint32(b, ioctlGetLinkSet)
 	b[15] = byte(words)
-	if err = d.kernel.ioctl(b); err == nil && int(int8(b[15])) != words {
+	if err = d.kernel.IOCtl(b); err == nil && int(int8(b[15])) != words {
 		err = syscall.EPROTO
 	}
 	return b, words, err
@@ -241,7 +241,7 @@ func (d *Device) setSize(set uint32) (uint32, error) {
 	b := make([]byte, 20)
 	host.PutUint32(b, ioctlGetSetInfo)
 	host.PutUint64(b[8:], 1<<set)
-	if err := d.kernel.ioctl(b); err != nil {
+	if err := d.kernel.IOCtl(b); err != nil {
 		return 0, err
 	}
 	if host.Uint64(b[8:])&(1<<set) == 0 {
@@ -269,7 +269,7 @@ func (d *Device) ioctlStrings(set uint32) ([]string, error) {
 	host.PutUint32(b, ioctlGetStrings)
 	host.PutUint32(b[4:], set)
 	host.PutUint32(b[8:], n)
-	if err := d.kernel.ioctl(b); err != nil {
+	if err := d.kernel.IOCtl(b); err != nil {
 		return nil, err
 	}
 	if host.Uint32(b[8:]) != n { // there are more or fewer by now

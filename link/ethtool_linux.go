@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netsonde/netsonde/internal/nic"
 	"github.com/netsonde/netsonde/internal/nl"
 	"github.com/netsonde/netsonde/internal/sock"
 )
@@ -27,13 +28,13 @@ func openDevice(ctx context.Context, name string, o *Options) (*Device, error) {
 	if d.virtual, err = isVirtual(ctx, c, l); err != nil {
 		return nil, err
 	}
-	k, err := newSystem(o, l.Index)
-	if err != nil {
-		return nil, err
+	if d.kernel = nic.From(ctx); d.kernel == nil {
+		if d.kernel, err = newSystem(o, l.Index); err != nil {
+			return nil, err
+		}
 	}
-	d.kernel = k
-	if d.ops, err = k.family(ctx); err != nil && !errors.Is(err, unix.ENOENT) {
-		k.close()
+	if d.ops, err = d.kernel.Family(ctx); err != nil && !errors.Is(err, unix.ENOENT) {
+		d.kernel.Close()
 		return nil, err
 	}
 	return d, nil
@@ -90,7 +91,7 @@ type system struct {
 	index int // of the interface
 }
 
-func newSystem(o *Options, index int) (*system, error) {
+func newSystem(o *Options, index int) (nic.Driver, error) {
 	cfg := o.config()
 	cfg.Family = unix.NETLINK_GENERIC
 	conn, err := nl.Dial(cfg)
@@ -112,16 +113,16 @@ func newSystem(o *Options, index int) (*system, error) {
 	return s, nil
 }
 
-func (s *system) close() error {
+func (s *system) Close() error {
 	return errors.Join(s.conn.Close(), unix.Close(s.fd))
 }
 
 // genlHeader is struct genlmsghdr.
 func genlHeader(cmd uint8) []byte { return []byte{cmd, 1, 0, 0} }
 
-// family finds the ethtool family and the messages that it has. A kernel without
+// Family finds the ethtool family and the messages that it has. A kernel without
 // it says ENOENT.
-func (s *system) family(ctx context.Context) (ops map[uint8]bool, err error) {
+func (s *system) Family(ctx context.Context) (ops map[uint8]bool, err error) {
 	body := nl.AppendText(genlHeader(unix.CTRL_CMD_GETFAMILY), unix.CTRL_ATTR_FAMILY_NAME, "ethtool")
 	err = s.conn.Request(ctx, nl.Message{Type: unix.GENL_ID_CTRL, Body: body}, func(_ uint16, b []byte) error {
 		if len(b) < unix.GENL_HDRLEN {
@@ -133,7 +134,7 @@ func (s *system) family(ctx context.Context) (ops map[uint8]bool, err error) {
 	return ops, err
 }
 
-func (s *system) generic(ctx context.Context, cmd uint8, body []byte, fn func([]byte) error) error {
+func (s *system) Generic(ctx context.Context, cmd uint8, body []byte, fn func([]byte) error) error {
 	m := nl.Message{Type: s.id, Body: append(genlHeader(cmd), body...)}
 	return s.conn.Request(ctx, m, func(_ uint16, b []byte) error {
 		if len(b) < unix.GENL_HDRLEN {
@@ -143,8 +144,8 @@ func (s *system) generic(ctx context.Context, cmd uint8, body []byte, fn func([]
 	})
 }
 
-// ioctl is SIOCETHTOOL.
-func (s *system) ioctl(data []byte) error {
+// IOCtl is SIOCETHTOOL.
+func (s *system) IOCtl(data []byte) error {
 	r := struct {
 		name [unix.IFNAMSIZ]byte
 		data unsafe.Pointer
@@ -157,11 +158,11 @@ func (s *system) ioctl(data []byte) error {
 	return s.control(unix.SIOCETHTOOL, unsafe.Pointer(&r))
 }
 
-// mii is SIOCGMIIPHY, or SIOCGMIIREG for a register.
-func (s *system) mii(register bool, data *miiData) error {
+// MII is SIOCGMIIPHY, or SIOCGMIIREG for a register.
+func (s *system) MII(register bool, data *nic.MIIData) error {
 	r := struct {
 		name [unix.IFNAMSIZ]byte
-		data miiData
+		data nic.MIIData
 		_    [24]byte
 	}{data: *data}
 	var err error

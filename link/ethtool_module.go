@@ -30,15 +30,22 @@ type Module struct {
 	Tolerance  float64        `json:"wavelength_tolerance_nm,omitzero"`
 	Lengths    []ModuleLength `json:"lengths,omitzero"` // what the link may measure
 
+	State    ModuleState `json:"state,omitzero"`       // CMIS
+	Fault    ModuleFault `json:"fault,omitzero"`       // CMIS, of the state fault
+	MaxPower float64     `json:"max_power_w,omitzero"` // QSFP and CMIS; 0: not told
+
 	Temperature *float64     `json:"temperature_c,omitzero"` // nil: not measured
 	Voltage     *float64     `json:"voltage_v,omitzero"`
 	Lanes       []ModuleLane `json:"lanes,omitzero"` // nil: not measured
-	// ExternallyCalibrated: what is measured is raw and cannot be read without
-	// the module's own constants, so nothing measured is given.
+	// ExternallyCalibrated: the module (SFP) measures raw values, from which these were
+	// made with the constants that it has for that.
 	ExternallyCalibrated bool `json:"externally_calibrated,omitzero"`
 	// RxOMA: the received powers are modulation amplitudes, not averages.
 	RxOMA  bool          `json:"rx_oma,omitzero"`
 	Limits *ModuleLimits `json:"limits,omitzero"`
+	// Flags are what the module has seen beyond its limits since its flags were last
+	// read; nil: it keeps none.
+	Flags *ModuleFlags `json:"flags,omitzero"`
 
 	Pages []ModulePage `json:"pages,omitzero"` // as it was read
 }
@@ -51,30 +58,14 @@ type ModuleLength struct {
 
 // ModuleLane is what is measured on one channel.
 type ModuleLane struct {
-	Bias    float64 `json:"bias_ma"`     // current of the laser
-	TxPower float64 `json:"tx_power_mw"` // average optical power
-	RxPower float64 `json:"rx_power_mw"`
+	Bias    float64    `json:"bias_ma"`     // current of the laser
+	TxPower float64    `json:"tx_power_mw"` // average optical power
+	RxPower float64    `json:"rx_power_mw"`
+	Flags   *LaneFlags `json:"flags,omitzero"` // nil: not kept
 }
 
 // DBm turns milliwatts into dBm; no light is -Inf.
 func DBm(mw float64) float64 { return 10 * math.Log10(mw) }
-
-// ModuleLimits are the bounds that the vendor sets.
-type ModuleLimits struct {
-	Temperature Limits `json:"temperature_c"`
-	Voltage     Limits `json:"voltage_v"`
-	Bias        Limits `json:"bias_ma"`
-	TxPower     Limits `json:"tx_power_mw"`
-	RxPower     Limits `json:"rx_power_mw"`
-}
-
-// Limits are the bounds of one measurement.
-type Limits struct {
-	HighAlarm   float64 `json:"high_alarm"`
-	LowAlarm    float64 `json:"low_alarm"`
-	HighWarning float64 `json:"high_warning"`
-	LowWarning  float64 `json:"low_warning"`
-}
 
 // ModulePage is a half of a page of a module's memory: 128 bytes.
 type ModulePage struct {
@@ -97,16 +88,20 @@ func (d *Device) Module(ctx context.Context) (m Module, err error) {
 	if err != nil {
 		return m, d.failed("module", needAdmin(err))
 	}
-	return decodeModule(memory), nil
+	return DecodeModule(memory), nil
 }
 
 // modulePages are the halves of pages of a module.
 type modulePages []ModulePage
 
-// half returns 128 bytes, nil for those that were not read.
+// half returns 128 bytes of bank 0, nil for those that were not read.
 func (p modulePages) half(address, page, offset uint8) []byte {
+	return p.banked(0, address, page, offset)
+}
+
+func (p modulePages) banked(bank, address, page, offset uint8) []byte {
 	for _, h := range p {
-		if h.Address == address && h.Page == page && h.Offset == offset && h.Bank == 0 && len(h.Data) == 128 {
+		if h.Address == address && h.Page == page && h.Offset == offset && h.Bank == bank && len(h.Data) == 128 {
 			return h.Data
 		}
 	}
@@ -148,9 +143,14 @@ func (d *Device) modulePages(ctx context.Context) (pages modulePages, err error)
 	upper := ModulePage{Address: i2cMain, Offset: 128}
 	more := morePages(lower.Data)
 	// Not every module has the rest, and what there is counts.
-	for _, p := range append([]ModulePage{upper}, more...) {
+	more = append([]ModulePage{upper}, more...)
+	for i := 0; i < len(more); i++ {
+		p := more[i]
 		if d.readPage(ctx, &p) == nil {
 			pages = append(pages, p)
+			if p.Page == 1 && p.Address == i2cMain {
+				more = append(more, moreBanks(p.Data)...)
+			}
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -159,45 +159,70 @@ func (d *Device) modulePages(ctx context.Context) (pages modulePages, err error)
 	return pages, nil
 }
 
-func (d *Device) readPage(ctx context.Context, p *ModulePage) error {
+// moreBanks are those of lanes 9 and on, which page 1 of CMIS tells of.
+func moreBanks(one []byte) (list []ModulePage) {
+	for bank := uint8(1); bank < []uint8{1, 2, 4, 1}[one[14]&3]; bank++ {
+		list = append(list, ModulePage{Address: i2cMain, Bank: bank, Page: 0x11, Offset: 128})
+	}
+	return list
+}
+
+func (d *Device) readPage(ctx context.Context, p *ModulePage) (err error) {
+	p.Data, err = d.ModulePage(ctx, p.Address, p.Bank, p.Page, uint32(p.Offset), 128)
+	return unwrapOp(err)
+}
+
+// ModuleMemory reads a module's memory as one run of bytes (ETHTOOL_GMODULEEEPROM), in
+// the order of the driver: of an SFP address 0x50, then 0x51; of others the lower half,
+// then the upper halves of its pages. It needs CAP_NET_ADMIN, and drivers that tell
+// single pages (see [Device.Module]) need not have it.
+func (d *Device) ModuleMemory(ctx context.Context) ([]byte, error) {
+	_, b, err := d.moduleMemory(ctx)
+	return b, d.failed("module memory", needAdmin(err))
+}
+
+// ModulePage reads part of a page of a module's memory over netlink (Linux 5.13): length
+// bytes from an offset, 128 or more in pages but the lowest. It needs CAP_NET_ADMIN.
+func (d *Device) ModulePage(ctx context.Context, address, bank, page uint8, offset, length uint32) (b []byte, err error) {
 	body := d.header(nil, 1, 0)
-	body = nl.AppendU32(body, 2, uint32(p.Offset))
-	body = nl.AppendU32(body, 3, 128)
-	body = nl.AppendU8(body, 4, p.Page)
-	body = nl.AppendU8(body, 5, p.Bank)
-	body = nl.AppendU8(body, 6, p.Address)
-	err := d.ask(ctx, msgModuleEEPROMGet, body, func(b []byte) error {
-		for a := nl.NewAttrs(b); a.Next(); {
+	body = nl.AppendU32(nl.AppendU32(body, 2, offset), 3, length)
+	body = nl.AppendU8(nl.AppendU8(nl.AppendU8(body, 4, page), 5, bank), 6, address)
+	err = d.ask(ctx, msgModuleEEPROMGet, body, func(attrs []byte) error {
+		for a := nl.NewAttrs(attrs); a.Next(); {
 			if a.Type == 7 {
-				nl.SetBytes(&p.Data, a.Data)
+				nl.SetBytes(&b, a.Data)
 			}
 		}
 		return nil
 	}, nil)
-	if err == nil && len(p.Data) != 128 {
+	if err == nil && uint32(len(b)) != length {
 		err = syscall.EPROTO
 	}
-	return err
+	return b, d.failed("module page", needAdmin(err))
 }
 
-// ioctlModule reads the memory as one run (ETHTOOL_GMODULEEEPROM).
-func (d *Device) ioctlModule(ctx context.Context) (pages modulePages, err error) {
+func (d *Device) ioctlModule(ctx context.Context) (modulePages, error) {
+	kind, b, err := d.moduleMemory(ctx)
+	return splitMemory(b, kind), err
+}
+
+func (d *Device) moduleMemory(ctx context.Context) (kind uint32, memory []byte, err error) {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return 0, nil, context.Cause(ctx)
 	}
 	info, err := d.call(ioctlModuleInfo, 0, 44)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	const most = 4096
 	kind, size := host.Uint32(info[4:]), min(host.Uint32(info[8:]), most)
 	b := make([]byte, 16+size)
 	host.PutUint32(b, ioctlModuleEEPROM)
 	host.PutUint32(b[12:], size)
-	if err := d.kernel.ioctl(b); err != nil {
-		return nil, err
+	if err := d.kernel.IOCtl(b); err != nil {
+		return 0, nil, err
 	}
-	return splitMemory(b[16:], kind), nil
+	return kind, b[16:], nil
 }
 
 // splitMemory cuts a run into halves: of the two addresses of an SFP (kinds 1 and
@@ -216,9 +241,11 @@ func splitMemory(b []byte, kind uint32) (pages modulePages) {
 	return pages
 }
 
-// decodeModule reads what is known of the memory.
-func decodeModule(p modulePages) Module {
-	m := Module{Pages: p}
+// DecodeModule reads what is known of a module's memory, such as the Pages of a
+// [Module] that was recorded.
+func DecodeModule(pages []ModulePage) Module {
+	p := modulePages(pages)
+	m := Module{Pages: pages}
 	lower := p.half(i2cMain, 0, 0)
 	if lower == nil {
 		return m
@@ -254,127 +281,4 @@ func (m *Module) length(medium string, v byte, unit float64) {
 	if v != 0 {
 		m.Lengths = append(m.Lengths, ModuleLength{medium, float64(v) * unit})
 	}
-}
-
-// decodeSFP reads SFF-8472: address 0xA0 and, where there is one, 0xA2.
-func (m *Module) decodeSFP(a, d []byte) {
-	m.Connector, m.BitRate = Connector(a[2]), uint32(a[12])*100
-	m.Compliance = complianceSFP(a)
-	if a[12] == 255 { // more than a byte can say
-		m.BitRate = uint32(a[66]) * 250
-	}
-	if a[14] != 0 {
-		m.length("smf", a[14], 1000)
-	} else {
-		m.length("smf", a[15], 100)
-	}
-	m.length("om2", a[16], 10)
-	m.length("om1", a[17], 10)
-	m.length("om3", a[19], 10)
-	if copper := a[8]&0x0c != 0; copper { // passive or active cable
-		m.length("copper", a[18], 1)
-	} else {
-		m.length("om4", a[18], 10)
-		m.Wavelength = be16(a, 60)
-	}
-	m.Vendor, m.OUI, m.Part, m.Revision = vendorText(a[20:36]), a[37:40:40], vendorText(a[40:56]), vendorText(a[56:60])
-	m.Serial, m.Date = vendorText(a[68:84]), vendorText(a[84:92])
-	if d == nil || a[92]&0x40 == 0 {
-		return
-	}
-	if a[92]&0x10 != 0 && a[92]&0x20 == 0 {
-		m.ExternallyCalibrated = true
-		return
-	}
-	m.RxOMA = a[92]&0x08 == 0
-	t, v := celsius(d, 96), volts(d, 98)
-	m.Temperature, m.Voltage = &t, &v
-	m.Lanes = []ModuleLane{{bias(d, 100), power(d, 102), power(d, 104)}}
-	m.Limits = &ModuleLimits{limits(d, 0, celsius), limits(d, 8, volts), limits(d, 16, bias), limits(d, 24, power), limits(d, 32, power)}
-}
-
-// decodeQSFP reads SFF-8636: the lower half, the upper of page 0, and page 3.
-func (m *Module) decodeQSFP(low, up, third []byte) {
-	if up == nil {
-		return
-	}
-	m.Connector, m.BitRate = Connector(up[2]), uint32(up[12])*100
-	m.Compliance = complianceQSFP(up)
-	if up[12] == 255 {
-		m.BitRate = uint32(up[94]) * 250
-	}
-	m.length("smf", up[14], 1000)
-	m.length("om3", up[15], 2)
-	m.length("om2", up[16], 1)
-	m.length("om1", up[17], 1)
-	optical := up[19]>>4 < 0x0a // the rest are kinds of copper
-	if optical {
-		m.Wavelength, m.Tolerance = be16(up, 58)/20, be16(up, 60)/200
-	} else {
-		m.length("copper", up[18], 1)
-	}
-	m.Vendor, m.OUI, m.Part, m.Revision = vendorText(up[20:36]), up[37:40:40], vendorText(up[40:56]), vendorText(up[56:58])
-	m.Serial, m.Date = vendorText(up[68:84]), vendorText(up[84:92])
-	if !optical {
-		return
-	}
-	t, v := celsius(low, 22), volts(low, 26)
-	m.Temperature, m.Voltage = &t, &v
-	for i := range 4 {
-		m.Lanes = append(m.Lanes, ModuleLane{bias(low, 42+2*i), power(low, 50+2*i), power(low, 34+2*i)})
-	}
-	if third != nil {
-		m.Limits = &ModuleLimits{limits(third, 0, celsius), limits(third, 16, volts), limits(third, 56, bias), limits(third, 64, power), limits(third, 48, power)}
-	}
-}
-
-// decodeCMIS reads the Common Management Interface Specification: pages 0, 1, 2, 0x11.
-func (m *Module) decodeCMIS(low []byte, p modulePages) {
-	up := p.half(i2cMain, 0, 128)
-	if up == nil {
-		return
-	}
-	m.Vendor, m.OUI, m.Part, m.Revision = vendorText(up[1:17]), up[17:20:20], vendorText(up[20:36]), vendorText(up[36:38])
-	m.Serial, m.Date, m.CLEI = vendorText(up[38:54]), vendorText(up[54:62]), vendorText(up[62:72])
-	m.Connector = Connector(up[75])
-	optical := up[84] < 0x0a || up[84] == 0x10
-	if !optical {
-		m.Lengths = append(m.Lengths, ModuleLength{"copper", cableLength(up[74])})
-	}
-	one := p.half(i2cMain, 1, 128)
-	if one == nil { // flat memory: a passive cable
-		return
-	}
-	if t := celsius(low, 14); one[31]&1 != 0 {
-		m.Temperature = &t
-	}
-	if v := volts(low, 16); one[31]&2 != 0 {
-		m.Voltage = &v
-	}
-	if !optical {
-		return
-	}
-	m.Wavelength, m.Tolerance = be16(one, 10)/20, be16(one, 12)/200
-	m.RxOMA = one[23]&0x10 == 0
-	smf := []float64{100, 1000, 0, 0}[one[4]>>6] // the other units are reserved
-	m.length("smf", one[4]&0x3f, smf)
-	m.length("om5", one[5], 2)
-	m.length("om4", one[6], 2)
-	m.length("om3", one[7], 2)
-	m.length("om2", one[8], 1)
-	scale := []float64{1, 2, 4, 1}[one[32]>>3&3] // of laser currents
-	scaled := func(b []byte, at int) float64 { return bias(b, at) * scale }
-	if two := p.half(i2cMain, 2, 128); two != nil {
-		m.Limits = &ModuleLimits{limits(two, 0, celsius), limits(two, 8, volts), limits(two, 56, scaled), limits(two, 48, power), limits(two, 64, power)}
-	}
-	if lanes := p.half(i2cMain, 0x11, 128); lanes != nil && one[32]&7 != 0 {
-		for i := range 8 {
-			m.Lanes = append(m.Lanes, ModuleLane{scaled(lanes, 42+2*i), power(lanes, 26+2*i), power(lanes, 58+2*i)})
-		}
-	}
-}
-
-// cableLength reads a length in metres whose two upper bits are its power of ten.
-func cableLength(v byte) float64 {
-	return float64(v&0x3f) * []float64{0.1, 1, 10, 100}[v>>6]
 }

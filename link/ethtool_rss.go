@@ -52,7 +52,7 @@ func (d *Device) ioctlRSS(functions []string) (r RSS, err error) {
 	b = make([]byte, fixed+4*int(entries)+int(key))
 	copy(b, size[:fixed])
 	clear(b[16:fixed])
-	if err := d.kernel.ioctl(b); err != nil {
+	if err := d.kernel.IOCtl(b); err != nil {
 		return r, err
 	}
 	if host.Uint32(b[8:]) != entries || host.Uint32(b[12:]) != key {

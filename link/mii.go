@@ -8,12 +8,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-)
 
-// miiData is struct mii_ioctl_data (linux/mii.h).
-type miiData struct {
-	PHY, Register, In, Out uint16
-}
+	"github.com/netsonde/netsonde/internal/nic"
+)
 
 // MII is the state of a copper port as its PHY has it in the registers of IEEE
 // 802.3 clause 22, which mii-tool(8) shows. Abilities are words such as
@@ -116,15 +113,15 @@ func (d *Device) miiRegisters(ctx context.Context) (MII, error) {
 	if ctx.Err() != nil {
 		return MII{}, context.Cause(ctx)
 	}
-	var data miiData
-	if err := d.kernel.mii(false, &data); err != nil {
+	var data nic.MIIData
+	if err := d.kernel.MII(false, &data); err != nil {
 		return MII{}, err
 	}
 	phy := data.PHY
 	regs := make([]uint16, miiRegisters)
 	read := func(r uint16) error {
-		data = miiData{PHY: phy, Register: r}
-		err := d.kernel.mii(true, &data)
+		data = nic.MIIData{PHY: phy, Register: r}
+		err := d.kernel.MII(true, &data)
 		regs[r] = data.Out
 		return err
 	}

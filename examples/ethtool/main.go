@@ -13,9 +13,11 @@
 //
 // Differences from ethtool: it only shows. An error that is the same for all
 // questions is said once. Alternative names work everywhere, and several interfaces
-// may be named. -m leaves out code bytes and flags of modules other than SFP. --json
-// works for everything and prints what the library returns, where the speed of a
-// device made of software is marked "virtual"; -v says so on standard error.
+// may be named. Of modules, flags of CMIS lanes, scaled laser currents, calibrations and
+// long bit rates are those of the standards, which ethtool 6.1 misreads; what a module
+// says not to measure is left out. --json works for everything and prints what the
+// library returns, where the speed of a device made of software is marked "virtual"; -v
+// says so on standard error.
 package main
 
 import (
@@ -40,6 +42,7 @@ type options struct {
 	check             *time.Duration
 	names             []string // of interfaces
 	words             []string // what follows the interface: groups, or words of -m
+	dump              *dump    // what the words of -m ask for
 }
 
 func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
@@ -86,11 +89,8 @@ func parse(args []string, stdout, stderr io.Writer) (o *options, code int, done 
 	if o.groups || o.mode.words {
 		o.names, o.words = o.names[:1], o.names[1:]
 	}
-	if (o.groups || o.allGroups) && o.mode.section != link.SectionStats {
-		return o, o.Usage("groups of counters are asked for with -S"), true
-	}
-	if o.groups && len(o.words) == 0 {
-		return o, o.Usage("which groups? such as eth-mac"), true
+	if err := o.checkWords(); err != nil {
+		return o, o.Usage("%v", err), true
 	}
 	return o, 0, false
 }

@@ -58,8 +58,7 @@ var modes = []mode{
 	{short: "l", long: "show-channels", usage: "numbers of queues", section: link.SectionChannels,
 		ask: one(link.SectionChannels, (*link.Device).Channels, func(r *link.EthtoolReport) **link.Channels { return &r.Channels }), print: printChannels},
 	{short: "m", long: "dump-module-eeprom", other: []string{"module-info"}, usage: "the plugged-in module; IF hex on: its memory", words: true,
-		section: link.SectionModule,
-		ask:     one(link.SectionModule, (*link.Device).Module, func(r *link.EthtoolReport) **link.Module { return &r.Module }), print: printModule},
+		section: link.SectionModule, ask: askModule, print: printModule},
 	{short: "P", long: "show-permaddr", usage: "the address that is burnt in", section: link.SectionNone,
 		ask: func(context.Context, *options, *link.Device, *link.EthtoolReport) {}, print: printPermAddr},
 	{short: "S", long: "statistics", usage: "the driver's counters", section: link.SectionStats, ask: askStats, print: printStats},
@@ -109,6 +108,19 @@ func askStats(ctx context.Context, o *options, d *link.Device, r *link.EthtoolRe
 	}
 	r.DriverStats, err = d.DriverStats(ctx)
 	fail(r, link.SectionStats, err)
+}
+
+// checkWords looks at what follows the interface.
+func (o *options) checkWords() error {
+	switch {
+	case o.mode.words:
+		return o.parseDump()
+	case (o.groups || o.allGroups) && o.mode.section != link.SectionStats:
+		return errors.New("groups of counters are asked for with -S")
+	case o.groups && len(o.words) == 0:
+		return errors.New("which groups? such as eth-mac")
+	}
+	return nil
 }
 
 // fail notes the error of a section.
