@@ -15,8 +15,8 @@ var (
 // DefaultCauses returns the causes that this library knows, the most basic
 // first. The slice is the caller's to extend.
 func DefaultCauses() []Cause {
-	return slices.Concat(linkCauses(), routeCauses(), gatewayCauses(), serverCauses(), nameCauses(),
-		refusalCauses(), silenceCauses(), portCauses(), serviceCauses())
+	return slices.Concat(lowerCauses(), linkCauses(), prefixCauses(), routeCauses(), gatewayCauses(), serverCauses(), nameCauses(),
+		refusalCauses(), reverseCauses(), silenceCauses(), portCauses(), roomCauses(), serviceCauses(), sideCauses())
 }
 
 func linkCauses() []Cause {
@@ -84,7 +84,7 @@ func routeCauses() []Cause {
 func gatewayCauses() []Cause {
 	return []Cause{{
 		Code: GWUnresolved, Kind: AtL2, Place: PlaceGateway, Bind: ByIface | ByGateway, Confidence: Confirmed,
-		When:     []Pattern{{Fact: FactNeighbor, State: No, Values: []string{"gateway"}}},
+		When:     []Pattern{{Fact: FactNeighbor, State: No, Values: []string{"gateway", "gateway_outside"}}},
 		Predicts: beyondPeer, Allows: []string{FactForwards, FactAccepted, FactName, FactRecursion},
 		Summary: "the gateway {gateway} does not answer on {iface}: nobody there has that address",
 	}, {
@@ -116,15 +116,20 @@ func gatewayCauses() []Cause {
 
 func serverCauses() []Cause {
 	return []Cause{{
+		Code: DNSConfUnreadable, Kind: AtLocal, Confidence: Confirmed,
+		When:    []Pattern{{Fact: FactConfigured, State: No, Values: []string{"unreadable"}}},
+		Allows:  []string{FactName, FactServer},
+		Summary: "{detail}, so this user's programs know no name server",
+	}, {
 		Code: DNSNoNameserver, Kind: AtLocal, Confidence: Confirmed,
-		When:    []Pattern{{Fact: FactConfigured, State: No}},
+		When:    []Pattern{{Fact: FactConfigured, State: No, NotValues: []string{"unreadable"}}},
 		Allows:  []string{FactName, FactServer},
 		Summary: "no name server is configured in {subject}",
 	}, {
 		Code: DNSServerDown, Kind: AtResolver, Place: PlacePeer, Bind: ByPeer, Confidence: Confirmed,
 		When: []Pattern{
 			{Fact: FactServer, State: No},
-			{Fact: FactNeighbor, State: No, Values: []string{"peer"}},
+			{Fact: FactNeighbor, State: No, Values: []string{"peer", "peer_far"}},
 			{Fact: FactSomeServer, State: Yes, Absent: true}, // see DNSFirstServerDead
 		},
 		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
@@ -242,11 +247,11 @@ func refusalCauses() []Cause {
 		{
 			Code: PathHostUnreachable, Kind: AtL2, Place: PlacePeer, Bind: ByPeer, Confidence: Confirmed,
 			When: []Pattern{
-				{Fact: FactNeighbor, State: No, Values: []string{"peer"}},
+				{Fact: FactNeighbor, State: No, Values: []string{"peer", "peer_far"}},
 				{Fact: FactServer, State: No, Absent: true},
 			},
 			Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
-			Summary: "{peer} should be on {iface}'s own network and does not answer there: it is off, unplugged, has another address, or this host's prefix is wrong",
+			Summary: "{peer} should be on {iface}'s own network and does not answer there: it is off, unplugged or has another address",
 		}}
 }
 
@@ -358,6 +363,12 @@ func portCauses() []Cause {
 		Predicts: []string{FactOpen},
 		Summary:  "the packet filter of {peer} itself swallows packets to port {port}",
 		Decide:   "on {peer}: nft list ruleset, or iptables -L INPUT -n -v",
+	}, {
+		Code: SvcBacklogFull, Kind: AtRemote, Place: PlacePeer, Bind: ByPeer | ByPort, Confidence: Likely,
+		When:     []Pattern{silent, alive, {Fact: FactBefore, State: Yes}, {Fact: FactRoom, State: No, Absent: true}},
+		Predicts: []string{FactOpen},
+		Summary:  "the service of port {port} of {peer} may not accept what waits, so that its host drops what comes",
+		Decide:   "on {peer}: ss -lnt sport = :{port} (Recv-Q above Send-Q)",
 	}, {
 		Code: FWPathDrop, Kind: AtHop, Bind: ByPeer | ByPort, Confidence: Likely,
 		When: []Pattern{

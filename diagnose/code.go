@@ -11,17 +11,30 @@ const (
 	LinkNoInterface     Code = "link.no_interface"     // the named interface, or any interface at all, is missing
 	LinkAdminDown       Code = "link.admin_down"       // the interface is switched off
 	LinkNoCarrier       Code = "link.no_carrier"       // no cable, or the far end is off
+	LinkDuplexMismatch  Code = "link.duplex_mismatch"  // the ends of the cable disagree
+	LinkHalfDuplex      Code = "link.half_duplex"      // one side at a time
+	LinkSlow            Code = "link.slow"             // slower than both sides offer
+	LinkErrors          Code = "link.errors"           // errors were counted during the run
+	LinkFlapping        Code = "link.flapping"         // the link came and went during the run
+	LinkModule          Code = "link.module"           // beyond the limits of its vendor
+	LinkClock           Code = "link.clock"            // both ends want to be clock master
+	AddrWrongPrefix     Code = "addr.wrong_prefix"     // the prefix length puts the wrong hosts on this network
 	AddrNone            Code = "addr.none"             // the interface has no address of the family
 	AddrLinkLocalOnly   Code = "addr.linklocal_only"   // only 169.254.0.0/16: DHCP gave no lease
 	RouteNoDefault      Code = "route.no_default"      // no default route, and the target is elsewhere
 	RouteLocalBlackhole Code = "route.local_blackhole" // this host's own table refuses the destination
 	RoutePolicyRule     Code = "route.policy_rule"     // a policy rule of this host refuses it
 	FWLocalEgress       Code = "fw.local_egress"       // this host's own packet filter stops it going out
+	FWReversePath       Code = "fw.reverse_path"       // this host's reverse path filter drops the answers
 	FWLocalIngress      Code = "fw.local_ingress"      // this host's own packet filter stops what comes in
 	GWUnresolved        Code = "gw.unresolved"         // nobody answers ARP or NDP for the gateway
 	GWNotForwarding     Code = "gw.not_forwarding"     // the gateway is there but passes nothing on
 
 	DNSNoNameserver      Code = "dns.no_nameserver"
+	DNSConfUnreadable    Code = "dns.conf_unreadable"   // resolv.conf is there and cannot be read
+	DNSHostsUnreadable   Code = "dns.hosts_unreadable"  // the hosts file is there and cannot be read
+	NameAddressDead      Code = "name.address_dead"     // one address of the name works, another does not
+	PathIPv6Broken       Code = "path.ipv6_broken"      // the name works over IPv4 alone
 	DNSServerDown        Code = "dns.server_down"       // on our own network and silent to ARP or NDP
 	DNSPortClosed        Code = "dns.port_closed"       // the host is there, nothing listens on the port
 	DNSPortFiltered      Code = "dns.port_filtered"     // the host is there, the port is silent
@@ -37,6 +50,7 @@ const (
 	PathProtoUnreachable Code = "path.proto_unreachable"
 	PathAdminProhibited  Code = "path.admin_prohibited"
 	PathBlackhole        Code = "path.blackhole_after_hop" // packets vanish behind the hop
+	PathMTUBlackHole     Code = "path.mtu_black_hole"      // packets that are too big vanish, and nobody says so
 	PathNoReturnRoute    Code = "path.no_return_route"     // a router behind the hop has no way back
 	ServerNoReturnRoute  Code = "server.no_return_route"   // the target has no way back
 	FWRejectRST          Code = "fw.reject_rst"            // a firewall on the way resets the connection
@@ -47,6 +61,8 @@ const (
 	FWServerPolicyDrop   Code = "fw.server_policy_drop"    // the target's own firewall swallows everything
 	SvcNotListening      Code = "svc.not_listening"
 	SvcBoundElsewhere    Code = "svc.bound_elsewhere" // listens, but on another address
+	SvcBacklogFull       Code = "svc.backlog_full"    // listens, but does not accept what waits
+	StackMemory          Code = "stack.memory"        // TCP of this host runs out of memory
 )
 
 // LocationKind tells what kind of place a cause sits in.

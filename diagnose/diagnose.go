@@ -77,13 +77,31 @@ type (
 	Tracer interface {
 		Trace(ctx context.Context, dst netip.Addr) (trace.Path, error)
 	}
+	// LinkSampler looks at an interface in depth; see [link.Sample].
+	LinkSampler interface {
+		Sample(ctx context.Context, name string) (link.Snapshot, error)
+	}
+	// CounterReader tells what the network stack counted; see [sockets.Counters].
+	CounterReader interface {
+		Counters(ctx context.Context) ([]sockets.CounterGroup, error)
+	}
+	// ConnectionLister lists this host's TCP connections; see [sockets.List].
+	ConnectionLister interface {
+		Connections(ctx context.Context) ([]sockets.Socket, error)
+	}
+	// MTUFinder finds the path MTU; see [trace.FindMTU].
+	MTUFinder interface {
+		FindMTU(ctx context.Context, dst netip.Addr) (trace.PathMTU, error)
+	}
 	// SocketLister lists this host's listeners; see [sockets.List].
 	SocketLister interface {
 		Listeners(ctx context.Context) ([]sockets.Socket, error)
 	}
 )
 
-// Tools replaces parts of the procedure. A nil field means this library's own.
+// Tools replaces parts of the procedure. A nil field means this library's own,
+// but for Samples, Counters and Connections where Links is set: those of this
+// host would be another machine's.
 type Tools struct {
 	Links     LinkInspector
 	Lookup    RouteLookuper
@@ -95,6 +113,11 @@ type Tools struct {
 	TCPTracer func(port uint16) Tracer // packets to the port in question
 	UDPTracer Tracer                   // packets that a host without a firewall answers
 	Sockets   SocketLister
+	// Samples are taken at the beginning and at the end.
+	Samples     LinkSampler
+	Counters    CounterReader // likewise
+	Connections ConnectionLister
+	MTU         MTUFinder
 }
 
 // Options steer a run. Nil means the defaults.

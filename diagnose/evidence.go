@@ -47,7 +47,12 @@ type evidence struct {
 	iface    string          // where packets to it leave
 	gateway  netip.Addr      // invalid when the peer is on-link
 	own      []netip.Addr    // this host's addresses
+	prefixes []netip.Prefix  // the addresses of iface in the family of the peer
+	gateways []netip.Addr    // of this host's default routes
+	hopRoute bool            // a route of its own leads to the gateway, on the link
 	neighbor *route.Neighbor // of the next hop; nil when there is none
+
+	neighbors []route.Neighbor // the whole table
 
 	connect    *portscan.Result  // TCP to the port
 	connectErr error             // why there is none

@@ -25,7 +25,8 @@ func (e *evidence) facts() []Fact {
 	}
 	facts = append(facts, e.sendFact(), e.receiveFact())
 	if !e.self {
-		facts = append(facts, e.neighborFact(), e.forwardFact(), e.gatewayEchoFact())
+		facts = append(facts, e.neighborFact(), e.prefixFact(), e.forwardFact(), e.gatewayEchoFact())
+		facts = append(facts, e.translationFacts()...)
 	}
 	facts = append(facts, e.echoFact(), e.loopFact(), e.acceptedFact(), e.pathFact())
 	if e.peer.role == RoleTarget && e.peer.port != 0 {
@@ -119,6 +120,11 @@ func (e *evidence) neighborFact() Fact {
 		f.Why = "this host has not had to look for " + f.Subject
 	case n.State&(route.NeighborFailed|route.NeighborIncomplete) != 0:
 		f.State, f.Detail = No, fmt.Sprintf("%s does not answer %s on %s", f.Subject, protocol, e.iface)
+		if e.gateway.IsValid() && e.outside(hop) {
+			f.Value += "_outside"
+		} else if _, _, far := e.wide(); !e.gateway.IsValid() && far {
+			f.Value += "_far"
+		}
 	case n.State&route.NeighborNoARP != 0:
 		f.Value, f.Why = "noarp", "the link needs no "+protocol
 	case e.hopAnswered(hop) || e.complete() != "" || e.confirmed(n):

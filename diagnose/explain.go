@@ -46,6 +46,7 @@ type Pattern struct {
 	// NotValues are values that do not match.
 	NotValues []string
 	Absent    bool // no such fact may be there
+	Neutral   bool // a no that is neutral will do
 	Local     bool // At is the host's own, that is, unset
 	Remote    bool // At is set and is not the peer
 	Peer      bool // At is the peer
@@ -73,7 +74,8 @@ const (
 	PlaceAt
 	PlaceGateway
 	PlacePeer
-	PlaceIface // no address: the interface
+	PlaceIface   // no address: the interface
+	PlaceSubject // no address: the interface that the first fact is about
 )
 
 // Location is where a cause sits.
@@ -85,15 +87,19 @@ type Location struct {
 
 // Finding is a cause found in the facts.
 type Finding struct {
-	Code       Code       `json:"code"`
-	Where      *Location  `json:"where,omitzero"`
-	Severity   Severity   `json:"severity"`
-	Confidence Confidence `json:"confidence"`
-	Summary    string     `json:"summary"`
-	Evidence   []FactID   `json:"evidence"`          // what speaks for it
-	Explains   []FactID   `json:"explains,omitzero"` // consequences that it explains away
-	Rivals     Code       `json:"rivals,omitzero"`   // of an ambiguous one: the cause that it could be instead of
-	Decide     string     `json:"decide,omitzero"`   // what would tell it from its alternatives
+	Code  Code       `json:"code"`
+	Where *Location  `json:"where,omitzero"`
+	Also  []Location `json:"also,omitzero"` // further places, of a cause at several addresses of a name
+	// Peers are the addresses of the target that it is about, where it is not
+	// about all of them.
+	Peers      []netip.Addr `json:"peers,omitzero"`
+	Severity   Severity     `json:"severity"`
+	Confidence Confidence   `json:"confidence"`
+	Summary    string       `json:"summary"`
+	Evidence   []FactID     `json:"evidence"`          // what speaks for it
+	Explains   []FactID     `json:"explains,omitzero"` // consequences that it explains away
+	Rivals     Code         `json:"rivals,omitzero"`   // of an ambiguous one: the cause that it could be instead of
+	Decide     string       `json:"decide,omitzero"`   // what would tell it from its alternatives
 }
 
 // Explanation is what [Explain] makes of the facts.
@@ -340,6 +346,9 @@ func (h *hypothesis) finding(facts []Fact) Finding {
 	if h.cause.Degrades {
 		f.Severity = Degraded
 	}
+	if h.cause.Bind&ByPeer != 0 && h.first.Scope.Role == RoleTarget {
+		f.Peers = []netip.Addr{h.first.Scope.Peer}
+	}
 	for _, i := range h.evidence {
 		f.Evidence = append(f.Evidence, facts[i].ID)
 	}
@@ -367,12 +376,15 @@ func (h *hypothesis) where() *Location {
 	if l.Kind == AtLocal || l.Kind == AtL2 {
 		l.Iface = h.first.Scope.Iface
 	}
+	if h.cause.Place == PlaceSubject {
+		l.Iface = h.first.Subject
+	}
 	return l
 }
 
 func (p Pattern) matches(f Fact) bool {
 	switch {
-	case f.Name != p.Fact || f.State != p.State, p.State == No && f.Neutral:
+	case f.Name != p.Fact || f.State != p.State, p.State == No && f.Neutral && !p.Neutral:
 		return false
 	case len(p.Values) > 0 && !slices.Contains(p.Values, f.Value), slices.Contains(p.NotValues, f.Value):
 		return false

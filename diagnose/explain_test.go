@@ -183,7 +183,8 @@ func TestCausesAreSound(t *testing.T) {
 		FactInterface, FactAdminUp, FactCarrier, FactAddress, FactDefault, FactRoute, FactSend, FactNeighbor,
 		FactForwards, FactGatewayRTT, FactEcho, FactPath, FactAccepted, FactLoopFree, FactAnswers, FactOpen,
 		FactBefore, FactReset, FactListening, FactConfigured, FactServer, FactRecursion, FactName, FactQualified,
-		FactReceive, FactSomeServer, FactExists,
+		FactReceive, FactSomeServer, FactExists, FactLower, FactPrefix, FactReverse, FactSound, FactRoom, FactMemory,
+		FactMTU, FactSeveral, FactHosts,
 	}
 	for _, c := range DefaultCauses() {
 		if len(c.When) == 0 || c.When[0].Absent || c.When[0].State != No {

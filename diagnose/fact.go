@@ -110,14 +110,21 @@ type Fact struct {
 }
 
 // FactID names one fact of a report: its name and subject, and where those are
-// not enough the family and the role of the peer.
+// not enough the family, the peer and its role, or the value.
 type FactID string
 
 // id is the identity of a fact: there is one statement about one thing.
 func (f Fact) id() FactID {
 	id := f.Name + " " + f.Subject
-	if f.Name == FactAddress {
+	switch f.Name {
+	case FactAddress:
 		id += " " + familyText(f.Scope.Family)
+	case FactForwards: // for one peer, not for another
+		id += " for " + f.Scope.Peer.String()
+	case FactLower: // two may ride on the same one
+		id += " under " + f.Scope.Iface
+	case FactSound: // more than one thing can be wrong with a cable
+		id += " " + f.Value
 	}
 	if f.Scope.Role != RoleNone {
 		id += " (" + f.Scope.Role.String() + ")"
@@ -133,6 +140,9 @@ const (
 	FactInterface  = "link.exists"           // an interface of that name is there
 	FactAdminUp    = "link.admin_up"         // the interface is switched on
 	FactCarrier    = "link.carrier"          // the physical link is there
+	FactLower      = "link.lower_up"         // what the interface rides on is on and plugged in
+	FactSound      = "link.sound"            // nothing is found wrong with the cable, the partner, the module
+	FactPrefix     = "addr.prefix_fits"      // neutral: the prefix agrees with what else is known
 	FactAddress    = "addr.present"          // the interface has a usable address of the family
 	FactDefault    = "route.default"         // there is a default route of the family
 	FactRoute      = "route.to"              // the kernel has a way to the address
@@ -150,7 +160,16 @@ const (
 	FactReset      = "reset.from_peer"       // the reset came from the host itself
 	FactReceive    = "receive.allowed"       // this host lets in what is sent to its own address
 	FactListening  = "port.listening"        // a process of this host listens on the port
+	FactRoom       = "listen.room"           // the listener has room for new connections
+	FactReverse    = "receive.reverse_path"  // no answer was dropped for the interface that it came by
+	FactMemory     = "stack.memory"          // TCP has the memory that it wants
+	FactMTU        = "path.mtu"              // packets that are too big are told so
+	FactNAT        = "path.untranslated"     // neutral: no sign of address translation was seen
+	FactSymmetric  = "path.symmetric"        // neutral: answers come back as far as packets go
+	FactResending  = "sockets.acknowledged"  // neutral: connections to the peer do not wait for acknowledgements
 	FactConfigured = "resolver.configured"
+	FactHosts      = "hosts.readable"        // the hosts file can be read
+	FactSeveral    = "name.all_answer"       // all addresses of the name work
 	FactServer     = "resolver.answers"      // the name server answers at all
 	FactRecursion  = "resolver.recurses"     // the name server resolves foreign names
 	FactSomeServer = "resolver.some_answers" // at least one name server answers (neutral)

@@ -25,6 +25,8 @@ type fault struct {
 	where func(n *network) netip.Addr // nil: anywhere
 	also  []diagnose.Code             // must be among the ambiguous ones
 	and   []diagnose.Code             // further causes, beside code
+	never []diagnose.Code             // must not be named, nor be among the ambiguous ones
+	iface func(n *network) string     // the interface that it is located at; nil: any
 }
 
 func named(n *network) string { return n.named() }
@@ -196,8 +198,8 @@ func (a arm) prepare(n *network) {
 }
 
 func (f fault) check(t *testing.T, a arm) {
-	f.checkTwin(t, a)
 	n := f.build(t, a)
+	f.checkTwin(t, a, n)
 	target := n.target()
 	if f.target != nil {
 		target = f.target(n)
@@ -220,6 +222,14 @@ func (f fault) check(t *testing.T, a arm) {
 	for _, code := range f.also {
 		if !slices.Contains(codesOf(r.Ambiguous), code) {
 			t.Errorf("ambiguous %v, want %q among them", codesOf(r.Ambiguous), code)
+		}
+	}
+	if f.iface != nil && (r.Verdict.Where == nil || r.Verdict.Where.Iface != f.iface(n)) {
+		t.Errorf("located at %v, want %s\n%s", r.Verdict.Where, f.iface(n), dump(r))
+	}
+	for _, x := range slices.Concat(r.Causes, r.Ambiguous) {
+		if slices.Contains(f.never, x.Code) {
+			t.Errorf("%q must not be named\n%s", x.Code, dump(r))
 		}
 	}
 	if len(r.Remedies) == 0 || len(r.Causes[0].Evidence) == 0 {
@@ -246,13 +256,17 @@ func (f fault) build(t *testing.T, a arm) *network {
 	return n
 }
 
-// checkTwin holds the same network without the fault to be healthy.
-func (f fault) checkTwin(t *testing.T, a arm) {
-	n := f.build(t, a)
+// checkTwin holds the same network before the fault to be healthy, and lets
+// everybody forget what they learnt meanwhile.
+func (f fault) checkTwin(t *testing.T, a arm, n *network) {
+	t.Helper()
 	for _, target := range []string{n.target(), n.named()} {
 		if r := diagnoseFrom(t, n.client, a.privileged, target); !r.Healthy() {
 			t.Errorf("without the fault: %q\n%s", r.Verdict.Code, dump(r))
 		}
+	}
+	for _, h := range append([]*lab.Host{n.client, n.server, n.ns}, n.routers...) {
+		h.ForgetNeighbors()
 	}
 }
 

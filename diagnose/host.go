@@ -33,8 +33,10 @@ func (g *gatherer) examineHost(ctx context.Context) []Fact {
 			e.proven = e.proven || s.answers() && s.ev.gateway == e.peer.addr
 		}
 	}
-	facts := g.hostFacts(gateways)
+	facts := g.hostFacts(ctx, gateways)
 	facts = append(facts, serverFacts...)
+	facts = append(facts, g.seen.stackFacts(ctx, nil)...)
+	facts = append(facts, roomFacts(listen)...)
 	return append(facts, listenersFact(listen))
 }
 
@@ -48,7 +50,7 @@ func (g *gatherer) knockGateway(ctx context.Context, e *evidence) {
 	g.findNeighbor(ctx, e)
 }
 
-func (g *gatherer) hostFacts(gateways []*evidence) []Fact {
+func (g *gatherer) hostFacts(ctx context.Context, gateways []*evidence) []Fact {
 	families := g.configuredFamilies()
 	var used []string
 	for _, r := range g.host.routes {
@@ -60,13 +62,16 @@ func (g *gatherer) hostFacts(gateways []*evidence) []Fact {
 	}
 	stranded := len(gateways) == 0 && !slices.ContainsFunc(families, g.host.hasDefault)
 	wanted := g.host.wanted(g.opts.Interface, used, families, stranded)
-	facts := append([]Fact{g.host.hostFact()}, g.host.linkFacts(wanted, families)...)
+	facts := append([]Fact{g.host.hostFact()}, g.linkFacts(ctx, wanted, families)...)
 	for _, family := range families {
 		facts = append(facts, g.host.defaultFact(family, stranded))
 	}
 	for _, e := range gateways {
 		f := e.neighborFact()
-		f.Value = strings.Replace(f.Value, "peer", "gateway", 1)
+		f.Value = strings.Replace(strings.TrimSuffix(f.Value, "_far"), "peer", "gateway", 1)
+		if f.State == No && e.outside(e.peer.addr) {
+			f.Value = "gateway_outside"
+		}
 		f.Scope = Scope{Iface: e.iface, Family: e.peer.family(), Gateway: e.peer.addr}
 		facts = append(facts, f)
 		if e.echo != nil {
@@ -84,7 +89,7 @@ func (e *evidence) asGateway() *evidence {
 // checkServers asks each configured name server for the root, which names no
 // third party.
 func (g *gatherer) checkServers(ctx context.Context) ([]Fact, []*server) {
-	facts := []Fact{g.host.configuredFact()}
+	facts := []Fact{g.host.configuredFact(), g.host.hostsFact()}
 	if facts[0].State != Yes {
 		return facts, nil
 	}
@@ -93,7 +98,7 @@ func (g *gatherer) checkServers(ctx context.Context) ([]Fact, []*server) {
 		if s.ev.usable() {
 			a.wg.Go(func() {
 				done := make(chan struct{})
-				a.wg.Go(func() { g.probeUnless(ctx, done, s.ev) })
+				a.wg.Go(func() { g.probeUnless(ctx, done, true, s.ev) })
 				ans := g.query(ctx, s.ap, ".", resolve.TypeNS)
 				close(done)
 				s.answer = &ans

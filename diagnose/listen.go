@@ -34,7 +34,9 @@ func (e *evidence) listenFacts() []Fact {
 		}
 		if a := s.Local.Addr().Unmap(); a.IsUnspecified() && (a.Is6() || e.peer.addr.Is4()) || a == e.peer.addr {
 			f.State, f.Detail = Yes, strings.TrimSpace("listened to by "+ownerText(s))
-			return []Fact{f}
+			room := roomFact(s)
+			room.Subject, room.Scope = f.Subject, f.Scope
+			return []Fact{f, room}
 		}
 		elsewhere = append(elsewhere, s.Local.String())
 	}
@@ -91,4 +93,40 @@ func listenText(ap netip.AddrPort) string {
 		return fmt.Sprintf("*:%d", ap.Port())
 	}
 	return ap.String()
+}
+
+// full reports whether a listener has no room: the kernel drops what comes
+// when the queue is longer than its limit (listen(2)).
+func full(s sockets.Socket) bool {
+	return s.Protocol == sockets.TCP && s.State == sockets.StateListen && s.AcceptQueue > s.Backlog
+}
+
+// roomFact says whether a listener accepts what waits.
+func roomFact(s sockets.Socket) Fact {
+	f := Fact{
+		Name: FactRoom, Subject: s.Local.String(), State: Yes, Scope: Scope{Port: s.Local.Port()},
+		Command: fmt.Sprintf("ss -lnt sport = :%d", s.Local.Port()),
+	}
+	if full(s) {
+		f.State, f.Value = No, "full"
+		f.Detail = strings.TrimSpace(fmt.Sprintf("%d connections wait on port %d, where %d may: %s", s.AcceptQueue, s.Local.Port(), s.Backlog, doesNotAccept(s)))
+	}
+	return f
+}
+
+func doesNotAccept(s sockets.Socket) string {
+	if owner := ownerText(s); owner != "" {
+		return owner + " does not accept them"
+	}
+	return "its process does not accept them"
+}
+
+// roomFacts are about the listeners that have no room.
+func roomFacts(l listening) (facts []Fact) {
+	for _, s := range l.sockets {
+		if full(s) {
+			facts = append(facts, roomFact(s))
+		}
+	}
+	return facts
 }

@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -21,6 +23,7 @@ type snapshot struct {
 	confPath string
 	distro   string // word for the fact host.distribution
 	confErr  error
+	hostsErr error
 }
 
 func (s *snapshot) link(name string) *link.Link {
@@ -110,7 +113,7 @@ func (s *snapshot) wanted(named string, used []string, families []int, stranded 
 	works := false
 	for i := range s.links {
 		l := &s.links[i]
-		if l.Loopback() || idleBridge(l) {
+		if l.Loopback() || s.idleBridge(l) {
 			continue
 		}
 		candidates = append(candidates, l)
@@ -138,7 +141,9 @@ func (s *snapshot) wanted(named string, used []string, families []int, stranded 
 
 // idleBridge reports a bridge without a live port, as container engines keep
 // one: it is not how a host reaches anything.
-func idleBridge(l *link.Link) bool { return l.Kind == "bridge" && l.Carrier == link.CarrierOff }
+func (s *snapshot) idleBridge(l *link.Link) bool {
+	return l.Kind == "bridge" && l.Carrier == link.CarrierOff && s.inward(l)
+}
 
 // inward reports a bridge that only containers and virtual machines of this
 // host are plugged into: that it works says nothing about the way out.
@@ -172,7 +177,8 @@ func unique(names []string) []string {
 
 // linkFacts states what the interfaces are like. Families are those that the
 // goal needs; what nobody wants is told as neutral.
-func (s *snapshot) linkFacts(wanted []string, families []int) (facts []Fact) {
+func (g *gatherer) linkFacts(ctx context.Context, wanted []string, families []int) (facts []Fact) {
+	s := &g.host
 	for _, name := range wanted {
 		if s.link(name) == nil {
 			facts = append(facts, Fact{
@@ -193,12 +199,15 @@ func (s *snapshot) linkFacts(wanted []string, families []int) (facts []Fact) {
 			continue
 		}
 		neutral := !slices.Contains(wanted, l.Name)
-		facts = append(facts, adminFact(l, neutral), carrierFact(l, neutral))
+		facts = append(facts, adminFact(l, neutral), carrierFact(l, neutral, g.seen.noLinkWhy(l.Name)))
+		if f := s.lowerFact(l, neutral); f.Name != "" {
+			facts = append(facts, f)
+		}
 		for _, family := range families {
 			facts = append(facts, addressFact(l, family, neutral))
 		}
 	}
-	return facts
+	return append(facts, g.seen.linkFacts(ctx, wanted)...)
 }
 
 func adminFact(l *link.Link, neutral bool) Fact {
@@ -212,7 +221,7 @@ func adminFact(l *link.Link, neutral bool) Fact {
 	return f
 }
 
-func carrierFact(l *link.Link, neutral bool) Fact {
+func carrierFact(l *link.Link, neutral bool, why string) Fact {
 	f := Fact{
 		Name: FactCarrier, Subject: l.Name, Value: l.OperState.String(), Scope: Scope{Iface: l.Name},
 		Neutral: neutral, Command: "ethtool " + l.Name,
@@ -221,7 +230,7 @@ func carrierFact(l *link.Link, neutral bool) Fact {
 	case !l.AdminUp():
 		f.Why = l.Name + " is switched off"
 	case l.Carrier == link.CarrierOff:
-		f.State, f.Detail = No, "Link detected: no on "+l.Name
+		f.State, f.Detail = No, cmp.Or(why, "Link detected: no on "+l.Name)+elsewhere(l)
 	case l.Carrier == link.CarrierOn:
 		f.State, f.Detail = Yes, "link detected on "+l.Name
 	default:

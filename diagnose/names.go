@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func (g *gatherer) resolveName(ctx context.Context) nameResult {
 			Detail: name + " is " + joinAddrs(addrs) + " in the hosts file", Command: "getent hosts " + name,
 		}}}
 	}
-	facts := []Fact{g.host.configuredFact()}
+	facts := []Fact{g.host.configuredFact(), g.host.hostsFact()}
 	if facts[0].State == No {
 		return nameResult{facts: append(facts, Fact{
 			Name: FactName, Subject: name, State: No, Value: "no_server", Scope: Scope{Name: name},
@@ -91,7 +92,8 @@ func (s *snapshot) configuredFact() Fact {
 	f := Fact{Name: FactConfigured, Subject: s.confPath, State: Yes, Command: "cat " + s.confPath}
 	switch {
 	case s.confErr != nil:
-		f.State, f.Why = NotChecked, s.confErr.Error()
+		f.State, f.Value = No, "unreadable"
+		f.Detail = s.confPath + " cannot be read: " + reason(s.confErr)
 	case s.conf.NoServer:
 		f.State, f.Detail = No, "no nameserver line in "+s.confPath
 		if s.conf.Missing {
@@ -101,6 +103,28 @@ func (s *snapshot) configuredFact() Fact {
 		f.Detail = "name server " + joinServers(s.conf.Servers)
 	}
 	return f
+}
+
+// hostsFact says whether the hosts file can be read. That there is none is no
+// fault; one that is kept from this user hides the names that are only there.
+func (s *snapshot) hostsFact() Fact {
+	f := Fact{Name: FactHosts, Subject: s.hosts.Path, State: Yes, Command: "ls -l " + s.hosts.Path}
+	if s.hostsErr != nil {
+		f.State, f.Value = No, "unreadable"
+		f.Detail = s.hosts.Path + " cannot be read: " + reason(s.hostsErr)
+	}
+	return f
+}
+
+// reason is the innermost error, in words.
+func reason(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
 }
 
 func joinServers(servers []netip.AddrPort) string {
@@ -173,8 +197,6 @@ func (a *asking) silenceFacts(as string) []Fact {
 	f := a.fact(FactName, as)
 	f.State, f.Value, f.Detail = No, "no_answer", "no name server answered for "+f.Subject
 	switch {
-	case a.g.host.confErr != nil:
-		f.State, f.Value, f.Detail, f.Why = NotChecked, "", "", a.g.host.confErr.Error()
 	case !slices.ContainsFunc(a.servers, func(s *server) bool { return s.ev.usable() }):
 		f.Value, f.Detail = "no_way", "no name server can be reached to ask for "+f.Subject
 	}
@@ -204,7 +226,7 @@ func worse(a, b resolve.Outcome) bool {
 // when the one before fails or is silent for nextServerAfter.
 func (a *asking) ask(ctx context.Context, candidate string) (resolve.Answer, []netip.Addr) {
 	ctx, cancel := context.WithCancel(ctx)
-	answers := make(chan resolve.Answer, len(a.servers))
+	answers := make(chan reply, len(a.servers))
 	asked, pending := 0, 0
 	next := func() {
 		for asked < len(a.servers) {
@@ -239,10 +261,10 @@ func (a *asking) ask(ctx context.Context, candidate string) (resolve.Answer, []n
 		case ans := <-answers:
 			pending--
 			if ans.Outcome.Final() {
-				return ans, ans.Addrs()
+				return ans.Answer, ans.addrs
 			}
 			if worse(ans.Outcome, best.Outcome) {
-				best = ans
+				best = ans.Answer
 			}
 			next()
 		case <-timer.C:
@@ -253,9 +275,14 @@ func (a *asking) ask(ctx context.Context, candidate string) (resolve.Answer, []n
 	return best, nil
 }
 
-// resolve asks one server for both families. The answer returned is the one
-// that decides, with the addresses of both.
-func (s *server) resolve(ctx context.Context, g *gatherer, name string) resolve.Answer {
+// reply is the answer that decides, with the addresses of both families.
+type reply struct {
+	resolve.Answer
+	addrs []netip.Addr
+}
+
+// resolve asks one server for both families.
+func (s *server) resolve(ctx context.Context, g *gatherer, name string) reply {
 	var a6 resolve.Answer
 	var wg sync.WaitGroup
 	six, stop := context.WithCancel(ctx)
@@ -271,25 +298,10 @@ func (s *server) resolve(ctx context.Context, g *gatherer, name string) resolve.
 	s.mu.Lock()
 	s.busy = false
 	s.mu.Unlock()
-	if a6.Outcome == resolve.OutcomeAnswer {
-		if a4.Outcome != resolve.OutcomeAnswer {
-			return a6
-		}
-		a4.Records = append(a4.Records, recordsOf(a6, a4)...)
+	if a6.Outcome == resolve.OutcomeAnswer && a4.Outcome != resolve.OutcomeAnswer {
+		return reply{a6, a6.Addrs()}
 	}
-	return a4
-}
-
-// recordsOf returns the other family's addresses under the name that the first
-// answer's CNAME chain ends at.
-func recordsOf(from, to resolve.Answer) (records []resolve.Record) {
-	for _, r := range from.Records {
-		if r.Type == resolve.TypeAAAA {
-			r.Name = to.Canonical
-			records = append(records, r)
-		}
-	}
-	return records
+	return reply{a4, append(a4.Addrs(), a6.Addrs()...)}
 }
 
 // ask puts the A question, and examines the server meanwhile if it is silent.
@@ -298,7 +310,7 @@ func (s *server) ask(ctx context.Context, g *gatherer, name string) resolve.Answ
 	probing, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
-	wg.Go(func() { g.probeUnless(probing, done, s.ev) })
+	wg.Go(func() { g.probeUnless(probing, done, true, s.ev) })
 	ans := g.query(ctx, s.ap, name, resolve.TypeA)
 	s.note(ans)
 	close(done)

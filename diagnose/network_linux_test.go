@@ -18,6 +18,7 @@ import (
 // the client's own network. Addresses, names, ports and interface names are
 // drawn anew for each test, so that nothing can be made to fit a scenario.
 type network struct {
+	lab                *lab.Lab
 	client, server, ns *lab.Host
 	routers            []*lab.Host
 	clientIf           string
@@ -40,6 +41,7 @@ func buildFamily(t testing.TB, routers, family int) *network {
 	l := lab.New(t)
 	pick := func(words ...string) string { return words[rand.IntN(len(words))] }
 	n := &network{
+		lab:      l,
 		clientIf: pick("eth0", "ens3", "enp1s0", "wan", "net1"),
 		port:     []int{80, 8080, 5432, 2222}[rand.IntN(4)],
 		name:     pick("web1", "db", "files", "mail-2"),
@@ -67,6 +69,9 @@ func buildFamily(t testing.TB, routers, family int) *network {
 	inner := sw.Port()
 	for i := range routers {
 		r := l.Router(fmt.Sprintf("r%d", i+1))
+		// A limit of nothing still empties the bucket that "no route" is
+		// limited by as well (inet_peer_xrlim_allow, ip_error).
+		r.Sysctl("net/ipv4/icmp_ratemask", "0")
 		n.routers = append(n.routers, r)
 		n.gateways = append(n.gateways, subnet(i, 1).Addr())
 		l.Connect(r.Port("in", subnet(i, 1).String()), inner)
@@ -189,6 +194,15 @@ func wantOutput(t *testing.T, h *lab.Host, want, name string, args ...string) {
 	out, err := h.Output(name, args...)
 	if err != nil || !strings.Contains(string(out), want) {
 		t.Errorf("the fault did not bite: %s %v: %v\n%s\nwant %q in it", name, args, err, out, want)
+	}
+}
+
+// wantNot asks an oracle for the opposite.
+func wantNot(t *testing.T, h *lab.Host, unwanted, name string, args ...string) {
+	t.Helper()
+	out, err := h.Output(name, args...)
+	if err != nil || strings.Contains(string(out), unwanted) {
+		t.Errorf("the fault did not bite: %s %v: %v\n%s", name, args, err, out)
 	}
 }
 

@@ -153,20 +153,3 @@ func TestHostFalseGreen(t *testing.T) {
 		})
 	}
 }
-
-// TestSeveralAddresses tries all addresses of a name: one that works is enough,
-// and when none does, the first one is explained.
-func TestSeveralAddresses(t *testing.T) {
-	t.Parallel()
-	n := build(t, 1)
-	z := n.zone()
-	z.Records[n.fqdn()+"."] = []string{"A " + n.absent().String(), "A " + n.serverAddr.String()}
-	n.serve(z.Answer)
-	if r := diagnoseFrom(t, n.client, false, n.named()); !r.Verdict.Reached {
-		t.Errorf("the second address works, got %q\n%s", r.Verdict.Code, dump(r))
-	}
-	r := diagnoseFrom(t, n.client, false, fmt.Sprintf("%s:%d", n.name, n.port+1))
-	if r.Verdict.Reached || r.Verdict.Code != diagnose.PathHostUnreachable {
-		t.Errorf("no address works, got %q\n%s", r.Verdict.Code, dump(r))
-	}
-}

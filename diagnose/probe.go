@@ -63,6 +63,7 @@ func (g *gatherer) evidenceFor(ctx context.Context, p peer) *evidence {
 	}
 	e.iface = d.Route.Device
 	e.dead = g.deadInterface(e.iface)
+	g.aboutLink(e)
 	return e
 }
 
@@ -72,31 +73,17 @@ func (e *evidence) usable() bool {
 	return e.routed() && !e.dead
 }
 
-// reach tries the addresses of the target. It returns the evidence about the
-// one that tells most: the one that was reached, or the first that has a route;
-// and neutral facts about the others.
-func (g *gatherer) reach(ctx context.Context, addrs []netip.Addr) (*evidence, []Fact) {
-	var all, routed []*evidence
-	for _, a := range addrs[:min(len(addrs), maxTried)] {
-		e := g.evidenceFor(ctx, peer{role: RoleTarget, addr: a, port: g.target.Port})
-		all = append(all, e)
-		if e.usable() {
-			routed = append(routed, e)
-		}
+// aboutLink adds what this host knows about the link to the next hop.
+func (g *gatherer) aboutLink(e *evidence) {
+	if l := g.host.link(e.iface); l != nil {
+		e.prefixes = usable(l, e.peer.family())
 	}
-	if len(routed) == 0 {
-		return all[0], nil
-	}
-	e := g.knock(ctx, routed)
-	var others []Fact
-	for _, o := range routed {
-		if o != e && o.connect != nil {
-			f := o.openFact()
-			f.Neutral = true
-			others = append(others, f)
-		}
-	}
-	return e, others
+	e.gateways = g.host.gateways()
+	hop, _ := e.nextHop()
+	e.hopRoute = slices.ContainsFunc(g.host.routes, func(r route.Route) bool {
+		return !r.Default() && r.Type == route.TypeUnicast && r.Device == e.iface && !r.Gateway.IsValid() &&
+			r.Protocol != route.ProtocolKernel && r.Dst.Contains(hop.WithZone(""))
+	})
 }
 
 func (g *gatherer) deadInterface(name string) bool {
@@ -104,52 +91,9 @@ func (g *gatherer) deadInterface(name string) bool {
 	return l != nil && (!l.AdminUp() || l.Carrier == link.CarrierOff)
 }
 
-// knock asks for the goal itself at all addresses side by side, and for the
-// reasons at the first one if it does not come soon.
-func (g *gatherer) knock(ctx context.Context, routed []*evidence) *evidence {
-	probing, cancel := context.WithCancel(ctx)
-	defer cancel()
-	arrivals := make(chan *evidence, len(routed))
-	var wg sync.WaitGroup
-	for _, e := range routed {
-		wg.Go(func() { g.goal(probing, e); arrivals <- e })
-	}
-	first := routed[0]
-	refused := make(chan struct{}) // closed when the goal failed somewhere: no need to wait for deepAfter
-	deep := make(chan struct{})
-	wg.Go(func() { defer close(deep); g.probeUnless(probing, probing.Done(), first, refused) })
-	var reached *evidence
-	for i := range routed {
-		e := <-arrivals
-		if e.goalReached() {
-			reached = e
-			break
-		}
-		if i == 0 {
-			close(refused)
-		}
-	}
-	if reached == nil && first.answered() {
-		// The cause is known; its place has a moment more.
-		select {
-		case <-deep:
-		case <-time.After(answerPatience):
-		}
-	} else if reached == nil {
-		<-deep
-	}
-	cancel()
-	wg.Wait()
-	if reached == nil {
-		reached = first
-	}
-	g.findNeighbor(ctx, reached)
-	return reached
-}
-
-// probeUnless examines a peer unless done is closed within deepAfter, or
-// sooner when hurry is.
-func (g *gatherer) probeUnless(ctx context.Context, done <-chan struct{}, e *evidence, hurry ...<-chan struct{}) {
+// probeUnless examines a peer, in depth or by a ping alone, unless done is
+// closed within deepAfter, or sooner when hurry is.
+func (g *gatherer) probeUnless(ctx context.Context, done <-chan struct{}, deep bool, e *evidence, hurry ...<-chan struct{}) {
 	var now <-chan struct{}
 	if len(hurry) > 0 {
 		now = hurry[0]
@@ -158,10 +102,17 @@ func (g *gatherer) probeUnless(ctx context.Context, done <-chan struct{}, e *evi
 	defer timer.Stop()
 	select {
 	case <-done:
+		return
+	case <-ctx.Done():
+		return
 	case <-now:
-		g.probe(ctx, e)
 	case <-timer.C:
+	}
+	switch {
+	case deep:
 		g.probe(ctx, e)
+	case e.peer.port != 0 && !e.self:
+		e.echo, e.echoErr = g.echo(ctx, e.peer.addr, sideTimeout)
 	}
 }
 
@@ -291,6 +242,7 @@ func (g *gatherer) findNeighbor(ctx context.Context, e *evidence) {
 	if err != nil && len(all) == 0 {
 		return
 	}
+	e.neighbors = all
 	hop, _ := e.nextHop()
 	for i := range all {
 		if all[i].Addr.WithZone("") == hop.WithZone("") && all[i].Device == e.iface {

@@ -23,6 +23,7 @@ type gatherer struct {
 	opts   Options
 	tools  *tools
 	host   snapshot
+	seen   *observer
 	begun  time.Time
 
 	mu      sync.Mutex // guards what follows: probes run side by side
@@ -53,9 +54,14 @@ func run(ctx context.Context, target Target, opts *Options) (Report, error) {
 	if n := g.opts.Interface; n != "" && g.host.link(n) == nil {
 		return Report{}, operr.New("diagnose: interface", n, os.ErrNotExist)
 	}
+	if err := g.checkZone(); err != nil {
+		return Report{}, operr.New("diagnose: target", target, err)
+	}
 	if err := g.checkUnicast(ctx); err != nil {
 		return Report{}, operr.New("diagnose: target", target, err)
 	}
+	g.seen = g.observe(ctx)
+	defer g.seen.wg.Wait()
 	var facts []Fact
 	if target.Local() {
 		facts = g.examineHost(ctx)
@@ -65,6 +71,18 @@ func run(ctx context.Context, target Target, opts *Options) (Report, error) {
 	return g.report(facts), nil
 }
 
+// checkZone refuses a link-local address that does not say on which link.
+func (g *gatherer) checkZone() error {
+	a := g.target.Addr
+	switch zone := a.Zone(); {
+	case a.Is6() && a.IsLinkLocalUnicast() && zone == "" && g.opts.Interface == "":
+		return errors.New("a link-local address needs its interface: write " + a.String() + "%INTERFACE")
+	case zone != "" && g.host.link(zone) == nil && g.host.named(a) == a:
+		return fmt.Errorf("interface %s: %w", zone, os.ErrNotExist)
+	}
+	return nil
+}
+
 // checkUnicast refuses addresses that are no host's.
 func (g *gatherer) checkUnicast(ctx context.Context) error {
 	if !g.target.Addr.IsValid() {
@@ -72,7 +90,11 @@ func (g *gatherer) checkUnicast(ctx context.Context) error {
 	}
 	d, err := g.tools.lookup.Lookup(ctx, g.target.Addr, nil)
 	if err == nil && (d.Route.Type == route.TypeBroadcast || d.Route.Type == route.TypeMulticast || d.Route.Type == route.TypeAnycast && g.target.Addr.Is4()) {
-		return fmt.Errorf("a %s address is no single host's", d.Route.Type)
+		hint := ""
+		if d.Route.Type == route.TypeBroadcast && d.Route.Device != "" {
+			hint = fmt.Sprintf("; if it is one, the prefix length of %s is wrong", d.Route.Device)
+		}
+		return fmt.Errorf("a %s address is no single host's%s", d.Route.Type, hint)
 	}
 	return nil
 }
@@ -93,7 +115,7 @@ func (g *gatherer) look(ctx context.Context) (err error) {
 	}
 	h.confPath = cmp.Or(g.opts.ResolvConf, "/etc/resolv.conf")
 	h.conf, h.confErr = resolve.ReadConfig(h.confPath)
-	h.hosts, _ = resolve.ReadHosts(cmp.Or(g.opts.HostsFile, "/etc/hosts"))
+	h.hosts, h.hostsErr = resolve.ReadHosts(cmp.Or(g.opts.HostsFile, "/etc/hosts"))
 	h.distro = distribution(g.opts.OSRelease)
 	return nil
 }
@@ -110,18 +132,24 @@ func (g *gatherer) examineTarget(ctx context.Context) []Fact {
 	if len(names.addrs) > 0 {
 		// A name server that has not answered yet has its time meanwhile.
 		g.begin("gateway", "path", "port")
-		e, others := g.reach(ctx, names.addrs)
-		facts = append(others, e.facts()...)
-		peers = append(peers, e)
+		peers, facts = g.reach(ctx, names.addrs)
+		for _, e := range slices.Backward(peers) { // the first one last, as the most telling
+			facts = append(facts, e.facts()...)
+			facts = append(facts, g.resendingFact(ctx, e))
+		}
+		if e := peers[0]; e.goalReached() {
+			facts = append(facts, g.mtuFact(ctx, e))
+		}
+		facts = slices.DeleteFunc(facts, func(f Fact) bool { return f.Name == "" })
 	}
 	nameFacts, servers := names.finish(ctx)
 	facts = append(nameFacts, facts...)
 	peers = append(servers, peers...)
-	return slices.Concat(g.localFacts(peers), facts)
+	return slices.Concat(g.localFacts(ctx, peers), facts)
 }
 
 // localFacts says about this host what the peers in question depend on.
-func (g *gatherer) localFacts(peers []*evidence) []Fact {
+func (g *gatherer) localFacts(ctx context.Context, peers []*evidence) []Fact {
 	var used []string
 	var families, strandedFamilies []int
 	for _, e := range peers {
@@ -140,10 +168,11 @@ func (g *gatherer) localFacts(peers []*evidence) []Fact {
 	}
 	slices.Sort(families)
 	wanted := g.host.wanted(g.opts.Interface, used, families, len(strandedFamilies) > 0)
-	facts := append([]Fact{g.host.hostFact()}, g.host.linkFacts(wanted, families)...)
+	facts := append([]Fact{g.host.hostFact()}, g.linkFacts(ctx, wanted, families)...)
 	for _, family := range families {
 		facts = append(facts, g.host.defaultFact(family, slices.Contains(strandedFamilies, family)))
 	}
+	facts = append(facts, g.seen.stackFacts(ctx, peers)...)
 	return dedupe(facts)
 }
 
@@ -167,11 +196,11 @@ func (g *gatherer) report(facts []Fact) Report {
 	x := Explain(facts, g.opts.Causes...)
 	r := Report{
 		Version: Version, Target: g.target, Facts: facts,
-		Causes: x.Causes, Ambiguous: x.Ambiguous, Unexplained: x.Unexplained,
-		Steps:    stepsFor(g.target, facts),
-		Remedies: remediesFor(x.Causes, facts),
-		Cost:     Cost{Packets: g.packets, Wall: time.Since(g.begun)},
+		Causes: merged(x.Causes), Ambiguous: merged(x.Ambiguous), Unexplained: x.Unexplained,
+		Steps: stepsFor(g.target, facts),
+		Cost:  Cost{Packets: g.packets, Wall: time.Since(g.begun)},
 	}
+	r.Remedies = remediesFor(r.Causes, facts)
 	r.Verdict = r.verdict()
 	for _, s := range r.Steps {
 		g.tell(s)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -185,4 +186,14 @@ func mustDiagnose(b *testing.B, n *network, target string, want diagnose.Code) (
 		b.Fatalf("got %q, %v, want %q\n%s", r.Verdict.Code, err, want, dump(r))
 	}
 	return r
+}
+
+// resolvConf is the client's, for a run in this process.
+func resolvConf(t *testing.T, n *network) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(name, []byte("nameserver "+n.nsAddr.String()+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }

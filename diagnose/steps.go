@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -25,26 +26,49 @@ type step struct {
 }
 
 var procedure = []step{
-	{"link", "Is the interface on and plugged in?", []string{FactInterface, FactAdminUp, FactCarrier}, true, true, "ip -br link"},
+	{"link", "Is the interface on and plugged in?", []string{FactInterface, FactAdminUp, FactCarrier, FactLower, FactSound}, true, true, "ip -br link"},
 	{"address", "Has it an address?", []string{FactAddress}, true, true, "ip -br addr"},
 	{"route", "Is there a route?", []string{FactRoute, FactDefault, FactSend}, true, true, "ip route"},
 	{"gateway", "Does the next hop answer?", []string{FactNeighbor, FactForwards}, true, true, "ip neigh"},
-	{"name", "Does DNS work?", []string{FactConfigured, FactServer, FactRecursion, FactQualified, FactExists, FactName}, true, true, "cat /etc/resolv.conf"},
-	{"path", "Do packets get there?", []string{FactLoopFree, FactAccepted, FactPath}, false, true, "traceroute -n"},
-	{"port", "Does the port answer?", []string{FactAnswers, FactReset, FactListening, FactOpen}, false, true, "telnet"},
-	{"listeners", "Who listens here?", []string{FactListeners}, true, false, "ss -lntup"},
+	{"name", "Does DNS work?", []string{FactHosts, FactConfigured, FactServer, FactRecursion, FactQualified, FactExists, FactName, FactSeveral}, true, true, "cat /etc/resolv.conf"},
+	{"path", "Do packets get there?", []string{FactLoopFree, FactAccepted, FactMTU, FactReverse, FactPath}, false, true, "traceroute -n"},
+	{"port", "Does the port answer?", []string{FactAnswers, FactReset, FactListening, FactRoom, FactOpen}, false, true, "telnet"},
+	{"listeners", "Who listens here?", []string{FactMemory, FactRoom, FactListeners}, true, false, "ss -lntup"},
 }
 
 // stepsFor draws the procedure from the facts. Steps that make no sense for
 // the target are left out.
 func stepsFor(t Target, facts []Fact) []Step {
 	var steps []Step
+	why := "" // the first thing that failed keeps the rest from being checked
 	for _, p := range procedure {
-		if p.appliesTo(t) {
-			steps = append(steps, p.from(facts))
+		if !p.appliesTo(t) {
+			continue
 		}
+		s := p.from(facts)
+		if s.State == NotChecked && s.Why == elsewhereDecided && why != "" {
+			s.Why = why
+		}
+		if s.State == No && why == "" {
+			why = s.Detail
+		}
+		steps = append(steps, s)
 	}
 	return steps
+}
+
+// elsewhereDecided is why a step that no fact is about was not checked.
+const elsewhereDecided = "what was found elsewhere decided it"
+
+// withoutHop says why no next hop was looked for, where the way there tells.
+func withoutHop(facts []Fact) string {
+	why := elsewhereDecided
+	for _, f := range facts {
+		if f.Name == FactRoute && f.State == Yes && (f.Scope.Role == RoleTarget || why == elsewhereDecided) {
+			why = f.Detail
+		}
+	}
+	return why
 }
 
 func (p step) appliesTo(t Target) bool {
@@ -58,7 +82,10 @@ func (p step) appliesTo(t Target) bool {
 }
 
 func (p step) from(facts []Fact) Step {
-	s := Step{ID: p.id, Title: p.title, Command: p.command, Why: "what was found elsewhere decided it"}
+	s := Step{ID: p.id, Title: p.title, Command: p.command, Why: elsewhereDecided}
+	if p.id == "gateway" {
+		s.Why = withoutHop(facts)
+	}
 	var good, bad, open []Fact
 	for _, name := range p.facts {
 		for _, f := range facts {
@@ -71,6 +98,7 @@ func (p step) from(facts []Fact) Step {
 			case f.State == Yes && f.Name == FactConfigured:
 				// That a server is configured does not say that it works.
 				open = append(open, Fact{Why: "no name server was asked", Command: f.Command})
+			case f.State == Yes && f.Name == FactHosts: // nor does a file that can be read
 			case f.State == Yes && (f.Scope.Role != RoleResolver || p.id == "name"):
 				good = append(good, f)
 			}
@@ -78,7 +106,7 @@ func (p step) from(facts []Fact) Step {
 	}
 	switch {
 	case len(bad) > 0:
-		s.State, s.Detail, s.Command = No, details(bad, 1), bad[0].Command
+		s.State, s.Detail, s.Command = No, details(bad, peersOf(bad)), bad[0].Command
 	case len(good) > 0:
 		s.State, s.Detail, s.Command = Yes, details(good, 2), good[len(good)-1].Command
 	case len(open) > 0 && (open[0].Scope.Role != RoleResolver || p.id == "name"):
@@ -95,6 +123,16 @@ func (p step) from(facts []Fact) Step {
 		s.Command = p.command
 	}
 	return s
+}
+
+// peersOf counts the addresses that facts are about, of which each has its own
+// say, 1 at least and 3 at most.
+func peersOf(facts []Fact) int {
+	var peers []netip.Addr
+	for _, f := range facts {
+		peers = union(peers, []netip.Addr{f.Scope.Peer})
+	}
+	return min(max(1, len(peers)), 3)
 }
 
 // details joins the last few different details, for the later facts of a step

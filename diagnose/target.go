@@ -38,10 +38,10 @@ var schemePorts = map[string]uint16{
 	"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "ftps": 990, "ssh": 22, "sftp": 22, "telnet": 23,
 	"smtp": 25, "smtps": 465, "submission": 587, "pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993,
 	"ldap": 389, "ldaps": 636, "mysql": 3306, "postgres": 5432, "postgresql": 5432, "redis": 6379,
-	"amqp": 5672, "mongodb": 27017, "git": 9418, "rtsp": 554, "sip": 5060, "vnc": 5900, "rdp": 3389,
+	"domain": 53, "dns": 53, "amqp": 5672, "mongodb": 27017, "git": 9418, "rtsp": 554, "sip": 5060, "vnc": 5900, "rdp": 3389,
 }
 
-// ParseTarget reads HOST, HOST:PORT, an IPv6 address with or without brackets
+// ParseTarget reads HOST, HOST:PORT (a number, or a service such as http), an IPv6 address with or without brackets
 // and port, or a URL. An empty string is this host.
 func ParseTarget(s string) (Target, error) {
 	if strings.TrimSpace(s) == "" {
@@ -61,6 +61,9 @@ func parseTarget(s string) (Target, error) {
 	bare := s
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		bare, ok = strings.CutSuffix(inner, "]")
+		if !ok && !strings.Contains(inner, "]:") {
+			return Target{}, errors.New("a [ without its ]")
+		}
 		if !ok {
 			bare = ""
 		}
@@ -100,8 +103,11 @@ func newTarget(host, port string, hasPort bool) (Target, error) {
 	t := Target{Host: host}
 	if hasPort {
 		n, err := strconv.ParseUint(port, 10, 64)
+		if p, ok := schemePorts[strings.ToLower(port)]; ok {
+			n, err = uint64(p), nil
+		}
 		if err != nil {
-			return Target{}, fmt.Errorf("port %q is not a number", port)
+			return Target{}, fmt.Errorf("port %q is neither a number nor a service that is known", port)
 		}
 		if n < 1 || n > 65535 {
 			return Target{}, fmt.Errorf("port %d is not between 1 and 65535", n)

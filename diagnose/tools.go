@@ -29,6 +29,11 @@ type tools struct {
 	udpTracer Tracer
 	sockets   SocketLister
 
+	sampler     LinkSampler      // nil: of another machine
+	counters    CounterReader    // likewise
+	connections ConnectionLister // likewise
+	mtu         MTUFinder
+
 	close []func() error
 }
 
@@ -36,14 +41,25 @@ type tools struct {
 // stretches of silent routers that are met, few enough for the packet budget.
 const maxSilent = 6
 
+// maxMTUHops bounds the hops that the search for the path MTU looks at, for the
+// packets' sake; behind them a step is found, and not its place.
+const maxMTUHops = 20
+
 func newTools(o Options) (*tools, error) {
 	t := &tools{
 		links: o.Tools.Links, lookup: o.Tools.Lookup, routes: o.Tools.Routes, neighbors: o.Tools.Neighbors,
 		resolver: o.Tools.Resolver, pinger: o.Tools.Pinger, scanner: o.Tools.Scanner,
 		tcpTracer: o.Tools.TCPTracer, udpTracer: o.Tools.UDPTracer, sockets: o.Tools.Sockets,
+		sampler: o.Tools.Samples, counters: o.Tools.Counters, connections: o.Tools.Connections, mtu: o.Tools.MTU,
 	}
 	netns := t.namespace(o)
 	k := kernel{netns: netns, options: o}
+	if t.links == nil {
+		t.sampler = cmp.Or[LinkSampler](t.sampler, k)
+		t.counters = cmp.Or[CounterReader](t.counters, k)
+		t.connections = cmp.Or[ConnectionLister](t.connections, k)
+	}
+	t.mtu = cmp.Or[MTUFinder](t.mtu, k)
 	t.links = cmp.Or[LinkInspector](t.links, link.Netlink{NetNS: netns})
 	t.lookup = cmp.Or[RouteLookuper](t.lookup, k)
 	t.routes = cmp.Or[RouteLister](t.routes, k)
@@ -123,6 +139,28 @@ func (k kernel) Routes(ctx context.Context) ([]route.Route, error) {
 // Neighbors lists the ARP and NDP tables.
 func (k kernel) Neighbors(ctx context.Context) ([]route.Neighbor, error) {
 	return route.Neighbors(ctx, &route.NeighborOptions{NetNS: k.netns})
+}
+
+// Sample looks at an interface in depth.
+func (k kernel) Sample(ctx context.Context, name string) (link.Snapshot, error) {
+	return link.Sample(ctx, name, &link.Options{NetNS: k.netns})
+}
+
+// Counters tells what the network stack has counted.
+func (k kernel) Counters(ctx context.Context) ([]sockets.CounterGroup, error) {
+	return sockets.Counters(ctx, &sockets.Options{NetNS: k.netns})
+}
+
+// Connections lists the TCP connections.
+func (k kernel) Connections(ctx context.Context) ([]sockets.Socket, error) {
+	return sockets.List(ctx, &sockets.Options{NetNS: k.netns, Protocols: []sockets.Protocol{sockets.TCP}})
+}
+
+// FindMTU finds the path MTU, with the patience of a run.
+func (k kernel) FindMTU(ctx context.Context, dst netip.Addr) (trace.PathMTU, error) {
+	return trace.FindMTU(ctx, dst, &trace.MTUOptions{
+		Patience: mtuPatience, Timeout: mtuPatience / 3, MaxTTL: maxMTUHops, Device: k.options.Interface, Mark: k.options.Mark, NetNS: k.netns,
+	})
 }
 
 // Listeners lists who listens, with the processes that may be seen.

@@ -23,10 +23,11 @@ type page struct {
 func printReport(w io.Writer, r diagnose.Report, names map[string]string) error {
 	p := &page{width: max(40, min(cli.Width(w), 110)), paint: cli.Colors(w)}
 	fmt.Fprintf(p, "%s\n\n", p.paint.Bold(cli.Escape(r.Target.String())))
+	p.verdict(r, names)
+	fmt.Fprintln(p)
 	for _, s := range r.Steps {
 		p.step(s)
 	}
-	p.verdict(r, names)
 	fmt.Fprintf(p, "%s\n", p.paint.Faint(fmt.Sprintf("%d packets sent, %.1f s", r.Cost.Packets, r.Cost.Wall.Round(100*time.Millisecond).Seconds())))
 	_, err := w.Write(p.Bytes())
 	return err
@@ -53,7 +54,6 @@ func (p *page) step(s diagnose.Step) {
 }
 
 func (p *page) verdict(r diagnose.Report, names map[string]string) {
-	fmt.Fprintln(p)
 	v := r.Verdict
 	if v.Code == "" || v.Reached {
 		mark := p.paint.Green("✓")
