@@ -1,10 +1,12 @@
 package trace_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -174,5 +176,28 @@ func TestOwnOptions(t *testing.T) {
 			t.Error("a watch has connections from one port")
 		}
 		break
+	}
+}
+
+// Answers that will not come are waited for as long as Grace says.
+func TestGrace(t *testing.T) {
+	c := newChain(t, 1)
+	c.server.Filter(lab.Input, lab.Rule{Proto: "udp"})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := c.client.DoUnprivileged(func() error {
+		u := trace.UDP{Options: trace.Options{Timeout: time.Hour, MaxTTL: 3}}
+		for p, err := range u.Watch(ctx, c.target(4), &trace.WatchOptions{Rounds: 2, Interval: 10 * time.Millisecond, Grace: 200 * time.Millisecond}) {
+			if err != nil {
+				return err
+			}
+			if (p.Outcome == trace.OutcomeSilent) != (p.TTL > 1) {
+				t.Errorf("hop %d: %v", p.TTL, p.Outcome)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -19,6 +19,9 @@ type WatchOptions struct {
 	Interval time.Duration
 	// Rounds is the number of rounds, default 0: until the context ends.
 	Rounds int
+	// Grace is how long answers are waited for after the last round, at most,
+	// default: what [UDP.Watch] says.
+	Grace time.Duration
 }
 
 // Probe is what became of one probe of a watch.
@@ -46,7 +49,7 @@ type Probe struct {
 // MaxSilent hops beyond the last one that answered, others one. The end is
 // followed when the path becomes longer or shorter, or falls silent. After the
 // last round, probes have at most the greater of 300 ms and three times the
-// largest round trip left if the end of the path is known. A reader that is
+// largest round trip left if the end of the path is known, or Grace. A reader that is
 // slow delays rounds; they are not made up for. When this host does not let a
 // probe out (OutcomeNotSent) the next round tries again.
 //
@@ -101,6 +104,8 @@ func (wo *WatchOptions) withDefaults() (WatchOptions, error) {
 		return o, fmt.Errorf("interval %v is less than %v", o.Interval, minInterval)
 	case o.Rounds < 0:
 		return o, fmt.Errorf("%d rounds are less than none", o.Rounds)
+	case o.Grace < 0:
+		return o, fmt.Errorf("grace %v is less than nothing", o.Grace)
 	}
 	return o, nil
 }

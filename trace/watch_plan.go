@@ -230,6 +230,9 @@ func (w *watcher) expire(now time.Time, net wire) time.Time {
 // that of a probe sent later.
 func (w *watcher) deadline(s *watchSlot) time.Time {
 	d := s.sent.Add(w.o.Timeout)
+	if w.wo.Grace > 0 && w.due().IsZero() {
+		return sooner(d, w.last.Add(w.wo.Grace))
+	}
 	if w.path.end == 0 {
 		return d
 	}
