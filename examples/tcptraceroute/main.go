@@ -6,9 +6,12 @@
 //	tcptraceroute [options] HOST [PORT]
 //
 // It takes the command line of tcptraceroute(1) and prints its lines. The port
-// is 80 unless given, by number. It needs no privileges: it opens connections,
-// each from a port of its own, and resets those that open. So there is no -p, -l,
-// -A, -E and -N, which need packets of one's own making.
+// is 80 unless given, by number or name. It needs no privileges: it opens
+// connections, each from a port of its own, or with -p one after the other from
+// that port, and resets those that open. So there is no -l, -A and -E, which
+// need packets of one's own making, and no --dnat: the kernel hands on only what
+// quotes the address that was asked for. Names of private addresses are looked
+// up too, as with -N, unless there is -n.
 //
 // The exit status is 0 if the path has an end, be it the host or a refusal on
 // the way, 1 if not, 2 if it could not run. Ctrl-C kills it.
@@ -37,14 +40,14 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	t.Flags.IntVarP(&o.Queries, "queries", "q", 3, "`number` of probes a hop")
 	source := t.Flags.StringP("source", "s", "", "send from this `address`")
 	t.Flags.IntVarP(&o.TOS, "tos", "t", 0, "TOS byte or traffic class, 0 to 255")
-	t.Flags.BoolP("syn", "S", true, "send SYN, as it does anyway")
+	why := settle(t, &o)
 	wait := t.Seconds("wait", "w", 3*time.Second, "`seconds` to wait for an answer")
 	json := t.Flags.Bool("json", false, "print the path as JSON when it is known")
 	if code, done := t.Parse(args); done {
 		return code
 	}
 	o.Timeout = *wait
-	if err := check(&o, *source, t.Flags.Args()); err != nil {
+	if err := check(&o, *source, t.Flags.Args(), why); err != nil {
 		return t.Usage("%v", err)
 	}
 	host := t.Flags.Arg(0)
