@@ -193,7 +193,7 @@ func bridgeView(b *Bridge) object {
 		"stp_state": b.STPState, "priority": b.Priority, "vlan_filtering": bit(b.VLANFiltering),
 		"bridge_id": brctlID(b.BridgeID), "root_id": brctlID(b.RootID), "root_port": b.RootPort,
 		"root_path_cost": b.RootPathCost, "topology_change": bit(b.TopologyChange),
-		"topology_change_detected": bit(b.TopologyNoted), "group_fwd_mask": fmt.Sprintf("%#x", b.GroupFwdMask),
+		"topology_change_detected": bit(b.TopologyNoted), "group_fwd_mask": hexC(b.GroupFwdMask),
 		"group_addr": b.GroupAddr.String(), "mcast_snooping": bit(b.McastSnooping), "mcast_router": b.McastRouter,
 		"mcast_query_use_ifaddr": bit(b.McastQueryUseIfAddr), "mcast_querier": bit(b.McastQuerier),
 		"mcast_hash_elasticity": b.McastHashElasticity, "mcast_hash_max": b.McastHashMax,
@@ -210,9 +210,6 @@ func bridgeView(b *Bridge) object {
 		o["vlan_default_pvid"], o["vlan_stats_enabled"] = b.DefaultPVID, bit(b.VLANStats)
 		o["vlan_stats_per_port"] = bit(b.PortVLANStats)
 	}
-	if b.GroupFwdMask == 0 {
-		o["group_fwd_mask"] = "0"
-	}
 	return o
 }
 
@@ -225,7 +222,7 @@ func portView(p *BridgePort) object {
 		"topology_change_ack": bit(p.TopologyAck), "config_pending": bit(p.ConfigPending), "proxy_arp": p.ProxyARP,
 		"proxy_arp_wifi": p.ProxyARPWiFi, "multicast_router": p.McastRouter, "mcast_flood": p.McastFlood,
 		"bcast_flood": p.BcastFlood, "mcast_to_unicast": p.McastToUnicast, "neigh_suppress": p.NeighSuppress,
-		"group_fwd_mask": fmt.Sprint(p.GroupFwdMask), "group_fwd_mask_str": fmt.Sprintf("0x%x", p.GroupFwdMask),
+		"group_fwd_mask": hexC(p.GroupFwdMask), "group_fwd_mask_str": forwarded(p.GroupFwdMask),
 		"vlan_tunnel": p.VLANTunnel, "isolated": p.Isolated, "locked": p.Locked,
 	}
 }
@@ -292,4 +289,32 @@ func tunView(t *Tun) object {
 		}
 	}
 	return o
+}
+
+// hexC is C's %#x, which gives zero no prefix.
+func hexC(n uint16) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%#x", n)
+}
+
+// forwarded is the mask as ip spells it, bit by bit.
+func forwarded(mask uint16) string {
+	if mask == 0 {
+		return "0x0"
+	}
+	var words []string
+	for bit := uint16(1); bit != 0; bit <<= 1 {
+		switch {
+		case mask&bit == 0:
+		case bit == 1<<2:
+			words = append(words, "lacp")
+		case bit == 1<<14:
+			words = append(words, "lldp")
+		default:
+			words = append(words, hexC(bit))
+		}
+	}
+	return strings.Join(words, ",")
 }
