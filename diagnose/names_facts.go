@@ -127,7 +127,7 @@ func (s *server) facts() []Fact {
 	ans := s.ev.answer
 	switch {
 	case ans == nil:
-		f.Why = "there is no way to it"
+		f.Why = "there is no way to the name server " + f.Subject
 	case ans.Outcome.Replied():
 		f.State, f.Value = Yes, ans.Outcome.String()
 		f.Detail = "name server " + f.Subject + " answers in " + millis(ans.RTT)

@@ -52,7 +52,7 @@ func run(ctx context.Context, target Target, opts *Options) (Report, error) {
 		return Report{}, operr.New("diagnose: inspect this host", nil, err)
 	}
 	if n := g.opts.Interface; n != "" && g.host.link(n) == nil {
-		return Report{}, operr.New("diagnose: interface", n, os.ErrNotExist)
+		return Report{}, operr.New("diagnose: inspect this host", nil, noInterface(n))
 	}
 	if err := g.checkZone(); err != nil {
 		return Report{}, operr.New("diagnose: target", target, err)
@@ -71,6 +71,12 @@ func run(ctx context.Context, target Target, opts *Options) (Report, error) {
 	return g.report(facts), nil
 }
 
+// noInterface is the error for an interface of that name, which is not there.
+type noInterface string
+
+func (n noInterface) Error() string        { return "there is no interface " + string(n) }
+func (n noInterface) Is(target error) bool { return target == os.ErrNotExist }
+
 // checkZone refuses a link-local address that does not say on which link.
 func (g *gatherer) checkZone() error {
 	a := g.target.Addr
@@ -78,7 +84,7 @@ func (g *gatherer) checkZone() error {
 	case a.Is6() && a.IsLinkLocalUnicast() && zone == "" && g.opts.Interface == "":
 		return errors.New("a link-local address needs its interface: write " + a.String() + "%INTERFACE")
 	case zone != "" && g.host.link(zone) == nil && g.host.named(a) == a:
-		return fmt.Errorf("interface %s: %w", zone, os.ErrNotExist)
+		return noInterface(zone)
 	}
 	return nil
 }
@@ -133,7 +139,7 @@ func (g *gatherer) examineTarget(ctx context.Context) []Fact {
 		// A name server that has not answered yet has its time meanwhile.
 		g.begin("gateway", "path", "port")
 		peers, facts = g.reach(ctx, names.addrs)
-		for _, e := range slices.Backward(peers) { // the first one last, as the most telling
+		for _, e := range peers {
 			facts = append(facts, e.facts()...)
 			facts = append(facts, g.resendingFact(ctx, e))
 		}

@@ -98,7 +98,8 @@ func (p step) from(facts []Fact) Step {
 			case f.State == Yes && f.Name == FactConfigured:
 				// That a server is configured does not say that it works.
 				open = append(open, Fact{Why: "no name server was asked", Command: f.Command})
-			case f.State == Yes && f.Name == FactHosts: // nor does a file that can be read
+			case f.State == Yes && (f.Name == FactHosts || f.Name == FactSound):
+				// Nor does a file that can be read say that, nor a card without errors that it is on.
 			case f.State == Yes && (f.Scope.Role != RoleResolver || p.id == "name"):
 				good = append(good, f)
 			}

@@ -156,6 +156,9 @@ func checkName(name string) error {
 		for _, r := range label {
 			digit := r >= '0' && r <= '9'
 			if !digit && r != '-' && r != '_' && (r|0x20 < 'a' || r|0x20 > 'z') {
+				if r > 127 {
+					return fmt.Errorf("a host name cannot hold %q: write it in its ASCII form, xn--…", r)
+				}
 				return fmt.Errorf("a host name cannot hold %q", r)
 			}
 			numeric = numeric && digit

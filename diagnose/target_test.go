@@ -58,6 +58,7 @@ func TestParseTargetRefuses(t *testing.T) {
 		"foo://web1":                         "no port is known",
 		"web 1":                              "a host name cannot hold",
 		"web1\x1b[2J":                        "a host name cannot hold",
+		"münchen.example":                    "ASCII form",
 		"a..b":                               "empty label",
 		":80":                                "the host is empty",
 		"192.0.2.300":                        "neither an address nor a name",

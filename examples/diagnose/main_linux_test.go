@@ -143,13 +143,16 @@ func TestNoPing(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	client, server := twoHosts(t)
 	server.PowerOff()
+	sent := client.Filter(lab.Output, lab.Rule{Proto: "tcp", Action: lab.Count})
 	c := client.ChildCommand("tool", false, "10.1.0.3:80")
 	var out bytes.Buffer
 	c.Stdout = &out
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond) // in the middle of it: the fault takes three seconds to show
+	for deadline := time.Now().Add(20 * time.Second); sent.Packets() == 0 && time.Now().Before(deadline); { // in the middle of it: the fault takes three seconds to show
+		time.Sleep(10 * time.Millisecond)
+	}
 	c.Process.Signal(os.Interrupt)
 	err := c.Wait()
 	exit, ok := errors.AsType[*exec.ExitError](err)
