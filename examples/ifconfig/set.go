@@ -46,6 +46,11 @@ func (o *options) set(ctx context.Context, name string, words []string) int {
 	for _, p := range r.add {
 		s.check("SIOCSIFADDR", link.AddAddress(ctx, device, link.Address{Prefix: p}, nil))
 	}
+	if r.bounced && r.ClearFlags&link.FlagUp != 0 {
+		// Being up for a moment takes the IPv6 addresses of an interface that was
+		// down.
+		s.check("SIOCSIFFLAGS", link.Set(ctx, device, link.Changes{SetFlags: link.FlagUp}, nil))
+	}
 	if r.SetFlags != 0 || r.ClearFlags != 0 {
 		s.check("SIOCSIFFLAGS", link.Set(ctx, device, link.Changes{SetFlags: r.SetFlags, ClearFlags: r.ClearFlags}, nil))
 	}

@@ -19,6 +19,7 @@ type request struct {
 	noBrd     bool
 	noPeer    bool
 	add, del  []netip.Prefix // IPv6
+	bounced   bool           // set up by a word, and down by a later one
 }
 
 // about reports whether the IPv4 address is to change.
@@ -98,6 +99,7 @@ func (r *request) flag(f link.Flags, on bool) {
 	if on {
 		r.SetFlags, r.ClearFlags = r.SetFlags|f, r.ClearFlags&^f
 	} else {
+		r.bounced = r.bounced || r.SetFlags&f&link.FlagUp != 0
 		r.SetFlags, r.ClearFlags = r.SetFlags&^f, r.ClearFlags|f
 	}
 }
