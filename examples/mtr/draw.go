@@ -29,6 +29,7 @@ var helpText = []string{
 	"  e       MPLS labels on and off",
 	"  j       latency (LS NABWV) or jitter (DR AGJMXI)",
 	"  n       names on and off",
+	"  y       what is known of addresses, one after the other (z the first)",
 	"  r       restart the statistics",
 	"  + -     down and up half a page",
 	"  q       quit",
@@ -188,8 +189,8 @@ func (v *view) rows(verdict *trace.Verdict, hops []hop, width int) (rows []row) 
 		case lossy[h.TTL] && v.color:
 			style = style.Foreground(tcell.ColorRed)
 		}
-		if *v.showAS {
-			name = pad(v.system(h.first()), asWidth) + name
+		if *v.info >= 0 {
+			name = pad(v.system(h.first()), v.infoWidth()) + name
 		}
 		rows = append(rows, row{pad(fmt.Sprintf("%2d. %s", h.TTL, name), width), style, h})
 		rows = v.labels(rows, h, 0, width)

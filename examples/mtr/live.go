@@ -7,6 +7,7 @@ import (
 	"github.com/gdamore/tcell/v2"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/examples/internal/hops"
 	"github.com/netsonde/netsonde/trace"
 )
 
@@ -155,6 +156,14 @@ func (v *view) key(ev *tcell.EventKey) (quit bool) {
 		v.toggleNames()
 	case 'e', 'E':
 		*v.mpls = !*v.mpls
+	case 'y', 'Y':
+		v.show((*v.info+2)%(int(hops.Origins)+1) - 1)
+	case 'z', 'Z':
+		if *v.info < 0 {
+			v.show(int(hops.OriginAS))
+		} else {
+			v.show(-1)
+		}
 	case 'r', 'R':
 		v.restart()
 	case 'p', 'P':
@@ -178,6 +187,15 @@ func (v *view) toggleNames() {
 		return
 	}
 	v.plain = !v.plain
+}
+
+// show has what is known of addresses shown, -1 nothing.
+func (v *view) show(info int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if *v.info = info; info >= 0 {
+		_ = v.ask(v.ctx) // without a server there is nothing to show
+	}
 }
 
 func (v *view) toggleJitter() {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gdamore/tcell/v2"
+
+	"github.com/netsonde/netsonde/examples/internal/cli"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -98,6 +100,28 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// Key y shows one thing after the other, z the first one.
+func TestInfoKeys(t *testing.T) {
+	v, read := still(t, 80, 24, "-n")
+	v.as = cli.NewLookups(t.Context(), func(context.Context, string) ([]string, error) {
+		return []string{"AS64500|192.0.2.0/24 | XX | test | 2001-02-03"}, nil
+	})
+	defer v.as.Close()
+	v.system(netip.MustParseAddr("192.0.2.1"))
+	v.as.Wait(time.Minute)
+	for _, step := range []struct{ keys, want string }{
+		{"y", "AS64500  "}, {"y", "192.0.2.0/24       "}, {"y", "XX  "}, {"y", "test    "}, {"y", "2001-02-03 "}, {"y", ""}, {"z", "AS64500  "}, {"z", ""}, {"yyz", ""},
+	} {
+		for _, r := range step.keys {
+			v.key(tcell.NewEventKey(tcell.KeyRune, r, 0))
+		}
+		v.draw()
+		if want := " 1. " + step.want + "192.0.2.1 "; !strings.HasPrefix(read()[5], want) {
+			t.Errorf("after %q the line is %q, want %q", step.keys, read()[5], want)
+		}
+	}
+}
+
 // Sixty columns are enough, and few lines can be scrolled.
 func TestSmallScreen(t *testing.T) {
 	v, read := still(t, 60, 10, "-n", "-e")
@@ -177,7 +201,7 @@ func TestKeys(t *testing.T) {
 	key('d')
 	key('d')
 	key('h')
-	await("help", has(13, "press any key to go back..."))
+	await("help", has(14, "press any key to go back..."))
 	key('x')
 	key('p')
 	await("a pause", has(3, "Paused"))

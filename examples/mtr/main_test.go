@@ -31,13 +31,21 @@ func TestUsage(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		{"--help", 0, "Usage: mtr [options] [HOST]\n", ""},
+		{"--help", 0, "Usage: mtr [options] [HOST ...]\n", ""},
 		{"--version", 0, "mtr ", ""},
-		{"a b", 2, "", `what is "b"?`},
+		{"-v", 0, "mtr ", ""},
+		{"-S a", 2, "", refused["sctp"]},
+		{"-B 255 a", 2, "", refused["bitpattern"]},
+		{"-p a", 2, "", refused["split"]},
+		{"-Q 256 a", 2, "", "a TOS byte is between 0 and 255"},
+		{"-L 5000 a", 2, "", "-L is for -u"},
+		{"-u -L 70000 a", 2, "", "a port is between 1 and 65535"},
+		{"-G 0 a", 2, "", "-G is more than nothing"},
+		{"-y 5 a", 2, "", "-y is between 0 and 4"},
 		{"-k a", 2, "", "unknown option -k"},
 		{"-4 -6 a", 2, "", "-4 and -6 do not go together"},
 		{"-uT a", 2, "", "-u and -T do not go together"},
-		{"-jC a", 2, "", "--json, --csv and --raw do not go together"},
+		{"-jC a", 2, "", "--json, --csv, --xml and --raw do not go together"},
 		{"-P 80 a", 2, "", "-P is for -u and -T"},
 		{"-u -P 65536 a", 2, "", "a port is between 1 and 65535"},
 		{"-m 256 a", 2, "", "TTLs are between 1 and 255, and the first is not beyond the last"},
@@ -86,7 +94,7 @@ func made(args ...string) *session {
 	t := cli.New("mtr", "", "", nil, nil)
 	s := flags(t)
 	t.Parse(args)
-	if err := s.options(nil); err != nil {
+	if err := s.options(t.Flags); err != nil {
 		panic(err)
 	}
 	w := &session{settings: s, host: "web1", dst: netip.MustParseAddr("192.0.2.80"), started: time.Unix(1e9, 0)}

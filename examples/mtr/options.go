@@ -8,26 +8,42 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/examples/internal/hops"
 )
 
+// refused are options of the classic that are not there, and why.
+var refused = map[string]string{
+	"sctp":       "-S: SCTP takes packets of one's own making",
+	"bitpattern": "-B: the payload tells probes apart, it cannot be chosen",
+	"split":      "-p: the split output is for a front end of old; --raw tells the same",
+}
+
 // options checks the command line and gives it to the library.
-func (s *settings) options(args []string) (err error) {
+func (s *settings) options(f *pflag.FlagSet) (err error) {
+	for flag, why := range refused {
+		if f.Changed(flag) {
+			return errors.New(why)
+		}
+	}
 	outputs := 0
-	for _, o := range []*bool{s.json, s.csv, s.raw} {
+	for _, o := range []*bool{s.json, s.csv, s.raw, s.xml} {
 		if *o {
 			outputs++
 		}
 	}
+	if *s.showAS && *s.info < 0 {
+		*s.info = int(hops.OriginAS)
+	}
 	switch {
-	case len(args) > 1:
-		return fmt.Errorf("what is %q?", args[1])
 	case *s.four && *s.six:
 		return errors.New("-4 and -6 do not go together")
 	case *s.udp && *s.tcp:
 		return errors.New("-u and -T do not go together")
 	case outputs > 1:
-		return errors.New("--json, --csv and --raw do not go together")
+		return errors.New("--json, --csv, --xml and --raw do not go together")
 	case *s.port < 0 || *s.port > 65535:
 		return errors.New("a port is between 1 and 65535")
 	case *s.port != 0 && !*s.udp && !*s.tcp:
@@ -36,6 +52,16 @@ func (s *settings) options(args []string) (err error) {
 		return errors.New("TTLs are between 1 and 255, and the first is not beyond the last")
 	case *s.count < 0 || *s.silent < 1 || *s.mark < 0 || *s.timeout < 0:
 		return errors.New("-c, -U, -M and -Z are not less than nothing")
+	case *s.grace < 0 || f.Changed("gracetime") && *s.grace == 0:
+		return errors.New("-G is more than nothing")
+	case *s.tos < 0 || *s.tos > 255:
+		return errors.New("a TOS byte is between 0 and 255")
+	case *s.local < 0 || *s.local > 65535:
+		return errors.New("a port is between 1 and 65535")
+	case *s.local != 0 && !*s.udp:
+		return errors.New("-L is for -u")
+	case *s.info < -1 || *s.info >= int(hops.Origins):
+		return errors.New("-y is between 0 and 4")
 	case *s.interval <= 0:
 		return errors.New("-i is more than nothing")
 	case *s.mode < 0 || *s.mode > 2:
@@ -51,7 +77,8 @@ func (s *settings) options(args []string) (err error) {
 	}
 	s.opt.Port, s.opt.FirstTTL, s.opt.MaxTTL = uint16(*s.port), *s.first, *s.last
 	s.opt.MaxSilent, s.opt.Timeout, s.opt.Mark = *s.silent, *s.timeout, uint32(*s.mark)
-	s.wo.Interval, s.wo.Rounds = *s.interval, *s.count
+	s.opt.TOS, s.opt.SourcePort = *s.tos, uint16(*s.local)
+	s.wo.Interval, s.wo.Rounds, s.wo.Grace = *s.interval, *s.count, *s.grace
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/examples/internal/hops"
 	"github.com/netsonde/netsonde/internal/operr"
 	"github.com/netsonde/netsonde/trace"
 )
@@ -29,7 +30,7 @@ func (w *session) batch(ctx context.Context, t *cli.Tool) int {
 	switch {
 	case *w.raw:
 		each = (&rawPrinter{session: w, out: t.Stdout}).print
-	case !*w.json && !*w.csv:
+	case !*w.json && !*w.csv && !*w.xml:
 		fmt.Fprintf(t.Stdout, "Start: %s\n", w.started.Format("2006-01-02T15:04:05-0700"))
 	}
 	w.watch(ctx, each)
@@ -42,6 +43,8 @@ func (w *session) batch(ctx context.Context, t *cli.Tool) int {
 	case *w.raw:
 	case *w.csv:
 		w.printCSV(t.Stdout, r)
+	case *w.xml:
+		w.printXML(t.Stdout, r)
 	case *w.json:
 		if err := w.printJSON(t.Stdout, r); err != nil {
 			return t.Fail(err)
@@ -63,15 +66,18 @@ func (w *session) failed(t *cli.Tool) int {
 }
 
 // The report's names begin at column 8 and end at column 33, or as far right
-// as the longest needs it with -w. With -z systems stand before them.
-const hostWidth, asWidth = 27, 9
+// as the longest needs it with -w. With -z and -y systems stand before them.
+const hostWidth = 27
+
+// infoWidths are those of what -y shows, by its number.
+var infoWidths = [...]int{9, 19, 4, 8, 11}
 
 // widths returns those of the names and of this host's name above them.
 func (w *session) widths(hops []hop) (name, host int) {
 	if !*w.wide {
 		name, host = hostWidth-2, hostWidth
-		if *w.showAS {
-			name = hostWidth - asWidth + 1
+		if *w.info >= 0 {
+			name = hostWidth - w.infoWidth() + 1
 		}
 		return name, host
 	}
@@ -83,8 +89,8 @@ func (w *session) widths(hops []hop) (name, host int) {
 			name = max(name, utf8.RuneCountInString(w.name(o.Addr)))
 		}
 	}
-	if *w.showAS {
-		return name + 1, name + asWidth
+	if *w.info >= 0 {
+		return name + 1, name + w.infoWidth()
 	}
 	return name, name // two columns too far to the left, as in the classic
 }
@@ -96,16 +102,16 @@ func (w *session) printReport(out io.Writer, r *trace.Report) {
 	for i := range hops {
 		h := &hops[i]
 		name, others := w.who(h)
-		if *w.showAS {
-			fmt.Fprintf(out, "%3d. %s", h.TTL, pad(w.system(h.first()), asWidth))
+		if *w.info >= 0 {
+			fmt.Fprintf(out, "%3d. %s", h.TTL, pad(w.system(h.first()), w.infoWidth()))
 		} else {
 			fmt.Fprintf(out, "%3d.|-- ", h.TTL)
 		}
 		fmt.Fprintf(out, "%s%s\n", pad(name, width), values(w.fields, h))
 		w.printLabels(out, h, 0)
 		for i, o := range others {
-			if *w.showAS {
-				fmt.Fprintf(out, "%5s%s%s\n", "", pad(w.system(o.Addr), asWidth), pad(w.name(o.Addr), width))
+			if *w.info >= 0 {
+				fmt.Fprintf(out, "%5s%s%s\n", "", pad(w.system(o.Addr), w.infoWidth()), pad(w.name(o.Addr), width))
 			} else {
 				fmt.Fprintf(out, "%8s%s\n", "", pad(w.name(o.Addr), width))
 			}
@@ -189,26 +195,26 @@ func (w *session) printVerdict(out io.Writer, r *trace.Report) {
 func (w *session) printCSV(out io.Writer, r *trace.Report) {
 	var b strings.Builder
 	b.WriteString("Mtr_Version,Start_Time,Status,Host,Hop,Ip,")
-	if *w.showAS {
+	if *w.info == int(hops.OriginAS) {
 		b.WriteString("Asn,")
 	}
 	for _, f := range w.fields {
 		b.WriteString(f.title + ",")
 	}
 	b.WriteString("\n")
-	hops := lines(r)
-	for i := range hops {
-		name, _ := w.who(&hops[i])
+	all := lines(r)
+	for i := range all {
+		name, _ := w.who(&all[i])
 		name = strings.ReplaceAll(name, ",", "_") // a name server may say anything
-		fmt.Fprintf(&b, "MTR.netsonde,%d,OK,%s,%d,%s", w.started.Unix(), cli.Escape(w.host), hops[i].TTL, name)
-		if *w.showAS {
-			b.WriteString("," + w.system(hops[i].first()))
+		fmt.Fprintf(&b, "MTR.netsonde,%d,OK,%s,%d,%s", w.started.Unix(), cli.Escape(w.host), all[i].TTL, name)
+		if *w.info == int(hops.OriginAS) {
+			b.WriteString("," + w.system(all[i].first()))
 		}
 		for _, f := range w.fields {
-			if v, ok := f.value(&hops[i]).(float64); ok {
+			if v, ok := f.value(&all[i]).(float64); ok {
 				fmt.Fprintf(&b, ",%.2f", v)
 			} else {
-				fmt.Fprintf(&b, ",%v", f.value(&hops[i]))
+				fmt.Fprintf(&b, ",%v", f.value(&all[i]))
 			}
 		}
 		b.WriteString("\n")
@@ -235,18 +241,18 @@ func (w *session) printJSON(out io.Writer, r *trace.Report) error {
 func (w *session) classic(r *trace.Report) any {
 	type hub map[string]any
 	hubs := []hub{}
-	hops := lines(r)
-	for i := range hops {
-		name, _ := w.who(&hops[i])
-		h := hub{"count": hops[i].TTL, "host": name}
-		if *w.showAS {
-			h["ASN"] = w.system(hops[i].first())
+	all := lines(r)
+	for i := range all {
+		name, _ := w.who(&all[i])
+		h := hub{"count": all[i].TTL, "host": name}
+		if *w.info == int(hops.OriginAS) {
+			h["ASN"] = w.system(all[i].first())
 		}
 		for _, f := range w.fields {
 			if f.key == ' ' {
 				continue
 			}
-			v := f.value(&hops[i])
+			v := f.value(&all[i])
 			if ms, ok := v.(float64); ok {
 				v = json.RawMessage(fmt.Sprintf("%.3f", ms))
 			}
@@ -255,7 +261,7 @@ func (w *session) classic(r *trace.Report) any {
 		hubs = append(hubs, h)
 	}
 	return map[string]any{
-		"mtr":  map[string]any{"src": hostname(), "dst": w.host, "tos": 0, "tests": r.Rounds, "psize": fmt.Sprint(*w.size), "bitpattern": "0x00"},
+		"mtr":  map[string]any{"src": hostname(), "dst": w.host, "tos": *w.tos, "tests": r.Rounds, "psize": fmt.Sprint(*w.size), "bitpattern": "0x00"},
 		"hubs": hubs,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
+	"github.com/netsonde/netsonde/examples/internal/hops"
 	"github.com/netsonde/netsonde/trace"
 )
 
@@ -133,15 +134,22 @@ func (w *session) name(a netip.Addr) string {
 	return cli.Escape(name)
 }
 
-// system is the autonomous system of an address, as far as it is known.
+// system is what -z or -y shows of an address, as far as it is known.
 func (w *session) system(a netip.Addr) string {
+	what := hops.Origin(max(0, *w.info))
 	if w.as != nil && a.IsValid() {
-		if as := w.as.Host(a); as != "" {
-			return as
+		if s := what.Of(w.as.Host(a)); s != "" {
+			return cli.Escape(s)
 		}
 	}
-	return "AS???"
+	if what == hops.OriginAS {
+		return "AS???"
+	}
+	return "???"
 }
+
+// infoWidth is how wide that is.
+func (w *session) infoWidth() int { return infoWidths[max(0, *w.info)] }
 
 // first is the address of the last answer at a hop.
 func (h *hop) first() netip.Addr {

@@ -18,6 +18,45 @@ import (
 // the servers that this system is set up to use, and without any it is an
 // error. Addresses that have no owner are not asked about.
 func NewAS(ctx context.Context, zone string) (*cli.Names, error) {
+	return newOrigins(ctx, zone, origins)
+}
+
+// Origin is a field of what a zone tells of an address.
+type Origin int
+
+// The fields, in the order of the zone's records and of mtr's option -y.
+const (
+	OriginAS Origin = iota
+	OriginPrefix
+	OriginCountry
+	OriginRegistry
+	OriginDate
+	Origins // is how many there are
+)
+
+// NewOrigins returns what finds all that the zone tells of addresses, in the
+// same way as [NewAS]. [Origin.Of] takes it apart.
+func NewOrigins(ctx context.Context, zone string) (*cli.Names, error) {
+	return newOrigins(ctx, zone, func(records []string) []string {
+		as := origins(records)
+		if as == nil {
+			return nil
+		}
+		_, rest, _ := strings.Cut(records[0], "|")
+		return []string{as[0] + "|" + rest}
+	})
+}
+
+// Of returns a field of what was found of an address; "" where there is none.
+func (o Origin) Of(found string) string {
+	fields := strings.Split(found, "|")
+	if int(o) >= len(fields) {
+		return ""
+	}
+	return strings.TrimSpace(fields[o])
+}
+
+func newOrigins(ctx context.Context, zone string, read func([]string) []string) (*cli.Names, error) {
 	c, err := resolve.ReadConfig("/etc/resolv.conf")
 	if err != nil {
 		return nil, err
@@ -35,7 +74,7 @@ func NewAS(ctx context.Context, zone string) (*cli.Names, error) {
 		if err != nil {
 			return nil, err
 		}
-		return origins(records), nil
+		return read(records), nil
 	}), nil
 }
 

@@ -15,6 +15,11 @@ func TestOrigins(t *testing.T) {
 			t.Errorf("%s: %s, want %s", a, got, want)
 		}
 	}
+	for o, want := range map[Origin]string{OriginAS: "AS1/AS2", OriginPrefix: "192.0.2.0/24", OriginDate: "2001-02-03", Origins: ""} {
+		if got := o.Of("AS1/AS2| 192.0.2.0/24 | XX | test | 2001-02-03"); got != want {
+			t.Errorf("field %d: %q, want %q", o, got, want)
+		}
+	}
 	for text, want := range map[string]string{
 		"64500 | 192.0.2.0/24 | XX | test |": "AS64500",
 		"64500 64501 | 192.0.2.0/24":         "AS64500/AS64501",
