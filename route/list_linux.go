@@ -75,7 +75,7 @@ func open(o *Options, tries int, guard ...uint32) (*reader, error) {
 	if o != nil {
 		r.o = *o
 	}
-	c, err := nl.Dial(nl.Config{Family: unix.NETLINK_ROUTE, NetNS: r.o.NetNS, Tries: tries, Guard: guard})
+	c, err := nl.Dial(nl.Config{Family: unix.NETLINK_ROUTE, NetNS: r.o.NetNS, Tries: tries, Guard: guard, Ahead: true})
 	if err != nil {
 		return nil, err
 	}
@@ -229,23 +229,34 @@ func all(ctx context.Context, o *Options) iter.Seq2[Route, error] {
 	}
 }
 
-// collect dumps one kind of table, for the families asked for, in one slice.
-func collect[T any](ctx context.Context, op string, netNS int, family Family, msg func(Family) nl.Message, parse func(f Family, typ uint16, body []byte) (T, bool, error)) ([]T, error) {
+// collection is how one kind of table is read.
+type collection[T any] struct {
+	op     string
+	netNS  int
+	family Family
+	guard  []uint32 // groups that tell of changes
+	heeds  func(typ uint16, start []byte) bool
+	ask    func(Family) nl.Message
+	parse  func(f Family, typ uint16, body []byte) (T, bool, error)
+}
+
+// collect dumps it, for the families asked for, in one slice.
+func (t *collection[T]) collect(ctx context.Context) ([]T, error) {
 	var items []T
 	start := 0
 	c, err := nl.Dial(nl.Config{
-		Family: unix.NETLINK_ROUTE, NetNS: netNS, Tries: listTries,
+		Family: unix.NETLINK_ROUTE, NetNS: t.netNS, Tries: listTries, Guard: t.guard, Heeds: t.heeds,
 		Restart: func() { items = items[:start] },
 	})
 	if err != nil {
-		return nil, operr.New(op, nil, err)
+		return nil, operr.New(t.op, nil, err)
 	}
 	defer c.Close()
 	interrupted := false
-	for _, f := range family.each() {
+	for _, f := range t.family.each() {
 		start = len(items)
-		err := c.Dump(ctx, msg(f), func(typ uint16, body []byte) error {
-			item, ok, err := parse(f, typ, body)
+		err := c.Dump(ctx, t.ask(f), func(typ uint16, body []byte) error {
+			item, ok, err := t.parse(f, typ, body)
 			if ok {
 				items = append(items, item)
 			}
@@ -254,28 +265,33 @@ func collect[T any](ctx context.Context, op string, netNS int, family Family, ms
 		switch {
 		case errors.Is(err, nl.ErrInterrupted):
 			interrupted = true
-		case err != nil && !family.lacking(err):
-			return nil, operr.New(op, nil, err)
+		case err != nil && !t.family.lacking(err):
+			return nil, operr.New(t.op, nil, err)
 		}
 	}
 	if interrupted {
-		return items, operr.New(op, nil, nl.ErrInterrupted)
+		return items, operr.New(t.op, nil, nl.ErrInterrupted)
 	}
 	return items, nil
 }
+
+// ruleGroups tell of changes to rules, and of interfaces, by which rules are
+// detached without a word.
+var ruleGroups = []uint32{unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_LINK}
 
 func rules(ctx context.Context, o *Options) ([]Rule, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	msg := func(f Family) nl.Message {
+	t := &collection[Rule]{op: "route: rules", netNS: o.NetNS, family: o.Family, guard: ruleGroups}
+	t.ask = func(f Family) nl.Message {
 		return nl.Message{Type: unix.RTM_GETRULE, Body: append([]byte{byte(f)}, make([]byte, sizeofRuleHdr-1)...)}
 	}
-	list, err := collect(ctx, "route: rules", o.NetNS, o.Family, msg,
-		func(f Family, typ uint16, body []byte) (Rule, bool, error) {
-			r, err := parseRule(body)
-			return r, typ == unix.RTM_NEWRULE && r.Family == f && (o.Table == 0 || o.Table == r.Table), err
-		})
+	t.parse = func(f Family, typ uint16, body []byte) (Rule, bool, error) {
+		r, err := parseRule(body)
+		return r, typ == unix.RTM_NEWRULE && r.Family == f && (o.Table == 0 || o.Table == r.Table), err
+	}
+	list, err := t.collect(ctx)
 	slices.SortStableFunc(list, func(a, b Rule) int {
 		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Priority, b.Priority))
 	})
@@ -287,7 +303,12 @@ func neighbors(ctx context.Context, o *NeighborOptions) ([]Neighbor, error) {
 	if o == nil {
 		o = &NeighborOptions{}
 	}
-	msg := func(f Family) nl.Message {
+	t := &collection[Neighbor]{op: op, netNS: o.NetNS, family: o.Family, guard: []uint32{unix.RTNLGRP_NEIGH}}
+	// The forwarding entries of bridges are told to the same group.
+	t.heeds = func(_ uint16, start []byte) bool {
+		return len(start) == 0 || slices.Contains(o.Family.each(), Family(start[0]))
+	}
+	t.ask = func(f Family) nl.Message {
 		b := make([]byte, sizeofNdmsg, 32)
 		b[0] = byte(f)
 		if o.Proxies {
@@ -297,12 +318,12 @@ func neighbors(ctx context.Context, o *NeighborOptions) ([]Neighbor, error) {
 		}
 		return nl.Message{Type: unix.RTM_GETNEIGH, Body: b}
 	}
-	list, err := collect(ctx, op, o.NetNS, o.Family, msg,
-		func(f Family, typ uint16, body []byte) (Neighbor, bool, error) {
-			n, err := parseNeighbor(body)
-			proxy := n.Flags&NeighborProxy != 0
-			return n, typ == unix.RTM_NEWNEIGH && n.Family == f && proxy == o.Proxies && (o.OIF == 0 || o.OIF == n.Index), err
-		})
+	t.parse = func(f Family, typ uint16, body []byte) (Neighbor, bool, error) {
+		n, err := parseNeighbor(body)
+		proxy := n.Flags&NeighborProxy != 0
+		return n, typ == unix.RTM_NEWNEIGH && n.Family == f && proxy == o.Proxies && (o.OIF == 0 || o.OIF == n.Index), err
+	}
+	list, err := t.collect(ctx)
 	names := nl.Names{NetNS: o.NetNS}
 	defer names.Close()
 	for i := range list {

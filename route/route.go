@@ -30,8 +30,9 @@ type OpError = operr.Error
 
 // ErrInterrupted says that a table was changing each time it was read, so that
 // the list that came with it may miss entries or mix old and new. It comes with
-// data, wrapped in an [OpError]. Kernels do not mark a routing table that changes
-// while it is read, hence changes are heard of along with it.
+// data, wrapped in an [OpError]. Kernels do not mark a table of routes or
+// neighbours that changes while it is read, and not every change of rules, hence
+// changes are heard of along with it.
 var ErrInterrupted = nl.ErrInterrupted
 
 // Attribute is a netlink attribute that was kept as it came: its type, with

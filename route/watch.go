@@ -37,8 +37,16 @@ type WatchOptions struct {
 //
 // Events come in the order of the kernel's notifications. Memory is that of a copy
 // of the table. The clocks and counters of an entry (Expires, LastUse, Used,
-// Probes …) make no events. The kernel does not notify each state of a neighbour:
-// one may be incomplete, in delay or probed without an event.
+// Probes …) make no events.
+//
+// Of neighbours the mirror has what the kernel notifies, and what was there when
+// the table was read. The kernel notifies what becomes of them, not that it has
+// made them: one that it is asking for comes with the answer, or as failed when
+// there is none, and the entries of multicast, broadcast and loopback addresses
+// (noarp), which it makes when something is first sent there, come only if the table
+// is read again, as after a ChangeLost. Not each state is notified either: a
+// neighbour may be in delay or probed without an event. That one has gone is always
+// told, if it was known. `ip monitor neigh` sees no more; [Neighbors] has them all.
 //
 // A pair is an event and nil, or a zero Event and an error, after which it stops;
 // the end of ctx is its cause. It may be ranged over once.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -84,7 +85,7 @@ func Dial(cfg Config) (*Conn, error) {
 		c.Close()
 		return nil, err
 	}
-	conn.guard = &guard{t: events.t}
+	conn.guard = &guard{t: events.t, heeds: cfg.Heeds}
 	return conn, nil
 }
 
@@ -167,9 +168,9 @@ func (c *Conn) exchange(ctx context.Context, m Message, one bool, fn func(uint16
 	}
 	defer c.watch(ctx)()
 	if m.Flags&flagDump == flagDump {
-		c.grow(bufferSize)
+		grow(&c.buf, bufferSize)
 	} else {
-		c.grow(answerSize)
+		grow(&c.buf, answerSize)
 	}
 	m.Flags |= flagRequest
 	seq, err := c.t.send(m)
@@ -210,11 +211,12 @@ func (c *Conn) watch(ctx context.Context) (stop func()) {
 
 // answer reads datagrams until the one that ends the answer.
 func (c *Conn) answer(ctx context.Context, seq uint32, one bool, fn func(uint16, []byte) error) (interrupted bool, err error) {
-	for {
+	for long := 0; ; {
 		if ctx.Err() != nil {
-			return false, context.Cause(ctx)
+			c.broken = context.Cause(ctx)
+			return false, c.broken
 		}
-		b, err := c.datagram()
+		b, err := receive(c.t, &c.buf)
 		if err != nil {
 			c.broken = err
 			return false, err
@@ -223,6 +225,13 @@ func (c *Conn) answer(ctx context.Context, seq uint32, one bool, fn func(uint16,
 		interrupted = interrupted || intr
 		if end || err != nil {
 			return interrupted, err
+		}
+		if full(b) {
+			long++
+		}
+		if c.cfg.Ahead && long >= aheadAfter && runtime.GOMAXPROCS(0) > 1 {
+			intr, err := c.ahead(ctx, seq, fn)
+			return interrupted || intr, err
 		}
 	}
 }
@@ -264,37 +273,37 @@ func (c *Conn) messages(b []byte, seq uint32, one bool, fn func(uint16, []byte) 
 	return false, interrupted, nil
 }
 
-// datagram returns the next whole datagram that the kernel sent; it is valid
-// until the next call. Looking at the length first costs one system call for
+// receive returns the next whole datagram that the kernel sent, in buf, which
+// grows if it has to. Looking at the length first costs one system call for
 // 32 KiB and makes it impossible to cut one.
-func (c *Conn) datagram() ([]byte, error) {
+func receive(t transport, buf *[]byte) ([]byte, error) {
 	for {
-		n, from, err := c.t.recv(nil, true)
+		n, from, err := t.recv(nil, true)
 		if err != nil {
 			return nil, err
 		}
-		if n > len(c.buf) && from == 0 {
+		if n > len(*buf) && from == 0 {
 			if n > maxDatagram {
 				return nil, fmt.Errorf("datagram of %d bytes: %w", n, unix.EMSGSIZE)
 			}
-			c.grow(n)
+			grow(buf, n)
 		}
-		n, from, err = c.t.recv(c.buf, false)
+		n, from, err = t.recv(*buf, false)
 		switch {
 		case err != nil:
 			return nil, err
 		case from != 0:
 			continue // any process may write to our port
-		case n > len(c.buf):
-			return nil, fmt.Errorf("datagram of %d bytes cut to %d: %w", n, len(c.buf), unix.EMSGSIZE)
+		case n > len(*buf):
+			return nil, fmt.Errorf("datagram of %d bytes cut to %d: %w", n, len(*buf), unix.EMSGSIZE)
 		}
-		return c.buf[:n], nil
+		return (*buf)[:n], nil
 	}
 }
 
-func (c *Conn) grow(n int) {
-	if n > len(c.buf) {
-		c.buf = make([]byte, n)
+func grow(buf *[]byte, n int) {
+	if n > len(*buf) {
+		*buf = make([]byte, n)
 	}
 }
 

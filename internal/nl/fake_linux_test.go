@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,15 +22,23 @@ type datagram struct {
 // fakeKernel is a transport that answers the nth request with answers(n, seq).
 type fakeKernel struct {
 	answers func(n int, seq uint32) []datagram
+	long    bool // full datagrams of nothing come before each answer to a dump
 
 	mu    sync.Mutex
 	queue []datagram
 	asked []Message
-	stop  chan struct{} // closed by interrupt
+	// How many datagrams were received or looked at.
+	received int
+	stop     chan struct{} // closed by interrupt
 }
 
+// long has every fake kernel that is made begin its dumps in such a way that the
+// rest of them is received ahead.
+var long bool
+
 func fake(t *testing.T, cfg Config, answers func(n int, seq uint32) []datagram) (*Conn, *fakeKernel) {
-	k := &fakeKernel{answers: answers, stop: make(chan struct{})}
+	k := &fakeKernel{answers: answers, long: long, stop: make(chan struct{})}
+	cfg.Ahead = cfg.Ahead || long
 	c := newConn(cfg, k)
 	t.Cleanup(func() { c.Close() })
 	return c, k
@@ -41,6 +50,10 @@ func (k *fakeKernel) send(m Message) (uint32, error) {
 	k.asked = append(k.asked, m)
 	n := len(k.asked)
 	seq := uint32(1000 + n)
+	if k.long && m.Flags&flagDump == flagDump {
+		nothing := one(message(typeNoop, 0, seq, make([]byte, bufferSize*3/4)))
+		k.queue = append(k.queue, slices.Repeat([]datagram{nothing}, aheadAfter)...)
+	}
 	k.queue = append(k.queue, k.answers(n, seq)...)
 	return seq, nil
 }
@@ -48,12 +61,18 @@ func (k *fakeKernel) send(m Message) (uint32, error) {
 func (k *fakeKernel) recv(b []byte, peek bool) (int, uint32, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	select {
+	case <-k.stop:
+		return 0, 0, os.ErrDeadlineExceeded
+	default:
+	}
 	if len(k.queue) == 0 {
 		k.mu.Unlock()
 		<-k.stop
 		k.mu.Lock()
 		return 0, 0, os.ErrDeadlineExceeded
 	}
+	k.received++
 	d := &k.queue[0]
 	n := len(d.data)
 	if peek {
@@ -79,6 +98,8 @@ func (k *fakeKernel) poll(b []byte) (int, uint32, error) {
 func (k *fakeKernel) until(time.Time) {}
 
 func (k *fakeKernel) interrupt() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	select {
 	case <-k.stop:
 	default:

@@ -1,6 +1,7 @@
 package nl
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -10,10 +11,15 @@ import (
 // later change and lacks an earlier one, of which the kernel has told before it
 // made the later one: so it is heard before the reading ends.
 type guard struct {
-	t    transport
-	held bool // the period goes on over several dumps
-	flow bool // there was no end of what was heard before
+	t     transport
+	heeds func(typ uint16, start []byte) bool // nil: everything
+	held  bool                                // the period goes on over several dumps
+	flow  bool                                // there was no end of what was heard before
 }
+
+// guardStart is how many bytes of a notification's body are looked at: there the
+// fixed headers of rtnetlink begin.
+const guardStart = 16
 
 // backlog bounds how much is thrown away before a period.
 const backlog = 1000
@@ -37,15 +43,23 @@ func (g *guard) changed() bool {
 	if g == nil || g.held {
 		return false
 	}
-	var b [1]byte
+	var b [headerLen + guardStart]byte
 	for !g.flow {
-		_, from, err := g.t.poll(b[:])
+		n, from, err := g.t.poll(b[:])
 		if errors.Is(err, unix.EAGAIN) {
 			return false
 		}
-		g.flow = err != nil || from == 0 // or it is a stranger's
+		g.flow = err != nil || from == 0 && g.heeded(b[:min(n, len(b))]) // or it is a stranger's
 	}
 	return true
+}
+
+// heeded reports whether a notification, of which b is the start, counts.
+func (g *guard) heeded(b []byte) bool {
+	if g.heeds == nil || len(b) < headerLen {
+		return true
+	}
+	return g.heeds(binary.NativeEndian.Uint16(b[4:]), b[headerLen:])
 }
 
 // Hold makes one period of the dumps up to Release, for tables that belong

@@ -40,6 +40,15 @@ type Config struct {
 	// that is heard of during a dump interrupts it: the kernel does not mark what
 	// changes while it fills the last datagram, and of some tables nothing.
 	Guard []uint32
+	// Heeds reports whether such a notification, of which up to 16 bytes of the
+	// body are given, is about what is dumped. Nil: each one is.
+	Heeds func(typ uint16, start []byte) bool
+
+	// Ahead has a goroutine make the calls that receive a long dump, so that the
+	// kernel fills datagrams while the caller takes in those before. It pays where
+	// the entries are many and what is done with each takes about as long as the
+	// kernel's part. The calls are made with the credentials of another thread.
+	Ahead bool
 
 	// Groups are the multicast groups to hear (RTNLGRP_*). A connection that
 	// hears some is for [Watch] alone.

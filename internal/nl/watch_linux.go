@@ -98,7 +98,7 @@ func (w *Watch) Run(ctx context.Context) error {
 
 func (w *Watch) run(ctx context.Context, events, dumps *Conn) error {
 	w.events, w.dumps = events, dumps
-	events.grow(bufferSize)
+	grow(&events.buf, bufferSize)
 	defer events.watch(ctx)()
 	err := w.distrust(nil)
 	for err == nil {
@@ -253,7 +253,7 @@ func (w *Watch) receive(n int, from uint32, err error) (lost bool, _ error) {
 	case from != 0:
 		return false, nil
 	case n > len(w.events.buf):
-		w.events.grow(min(n, maxDatagram))
+		grow(&w.events.buf, min(n, maxDatagram))
 		return true, w.lost()
 	}
 	for b := w.events.buf[:n]; len(b) > 0; {
