@@ -330,10 +330,13 @@ func (r *run) deliver() bool {
 // finish waits for all outcomes.
 func (r *run) finish() {
 	r.lazy = false
-	for r.inFlight() > 0 {
-		if !r.resend() || !r.pump(-1) {
+	for r.collectAll() {
+		if r.inFlight() == 0 {
+			r.deliver()
+			return
+		}
+		if !r.resend() || !r.collectAll() || !r.pump(-1) {
 			return
 		}
 	}
-	r.deliver()
 }

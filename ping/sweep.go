@@ -54,6 +54,7 @@ func (e *Engine) Sweep(ctx context.Context, hosts iter.Seq[netip.Addr], o *Sweep
 		r.box.unstamped = opt.Rate < 0 && !opt.Times
 		if opt.Rate < 0 && r.double() {
 			s.size = 2 * batch
+			defer r.recall()
 		}
 		if opt.Rate > 0 {
 			s.size = int(min(max(1, opt.Rate*tick.Seconds()), batch))

@@ -31,7 +31,8 @@ type part struct {
 
 // rooms are the comparisons by name.
 var rooms = map[string][]part{
-	"ping":    {{"ping", comparePing}},
+	"ping": {{"periodic", comparePingPeriodic}, {"sweep", comparePingSweep}, {"million", comparePingMillion},
+		{"truth", comparePingTruth}, {"cancel", comparePingCancel}},
 	"netlink": {{"routes", compareRoutes}, {"dumps", compareDumps}, {"changes", compareChanges}, {"sockets", compareSockets}},
 	"trace":   {{"paths", compareTracePaths}, {"multipath", compareTraceMultipath}, {"watch", compareTraceWatch}, {"mtu", compareTraceMTU}},
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/netsonde/netsonde/internal/lab"
 )
 
-// comparePing is the table of package ping: one hop to a host that answers for
-// a whole network. Sender, path and answer share the processors.
-func comparePing(s *stage) table {
+// pingStage is one hop to a host that answers for a whole network. Sender,
+// path and answer share the processors.
+func pingStage(s *stage) (client *lab.Host) {
 	l := lab.New(s)
 	client, server := l.Host("client"), l.Host("server")
 	l.Connect(client.Port("eth0", "10.1.0.2/24"), server.Port("eth0", "10.1.0.1/24"))
@@ -38,14 +38,26 @@ func comparePing(s *stage) table {
 	if err != nil {
 		s.Fatal(err)
 	}
-	var t table
-	t = append(t, periodicRows(s, client)...)
-	t = append(t, sweepRows(s, client, "10.64.0.0/20", 4094)...)
-	t = append(t, sweepRows(s, client, "10.64.0.0/16", 65534)...)
-	t = append(t, millionRows(s, client)...)
-	t = append(t, truthRow(s, client, "idle", false), truthRow(s, client, "every core busy", true))
-	return append(t, cancelRow(s, client))
+	return client
 }
+
+// The parts of the table of package ping.
+
+func comparePingPeriodic(s *stage) table { return periodicRows(s, pingStage(s)) }
+
+func comparePingSweep(s *stage) table {
+	client := pingStage(s)
+	return append(sweepRows(s, client, "10.64.0.0/20", 4094), sweepRows(s, client, "10.64.0.0/16", 65534)...)
+}
+
+func comparePingMillion(s *stage) table { return millionRows(s, pingStage(s)) }
+
+func comparePingTruth(s *stage) table {
+	client := pingStage(s)
+	return table{truthRow(s, client, "idle", false), truthRow(s, client, "every core busy", true)}
+}
+
+func comparePingCancel(s *stage) table { return table{cancelRow(s, pingStage(s))} }
 
 func has(tool string) bool { _, err := exec.LookPath(tool); return err == nil }
 

@@ -9,8 +9,10 @@ import (
 	"github.com/netsonde/netsonde/internal/wire"
 )
 
-// iovecs of a packet: header with the packet's own bytes, shared payload.
-const sendIovecs = 2
+// ownPayload is the longest payload of which each packet of a batch has a copy,
+// behind its header; longer ones are shared. One piece costs the kernel less
+// than two.
+const ownPayload = 512
 
 // Send sends packets of one family and returns how many went out; the error is
 // about the first that did not. [ErrFull] asks to try again a little later. An
@@ -59,11 +61,7 @@ func (s *socket) send(ps []Packet) (sent int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.out == nil {
-		s.out = newBatch(batchLen, wire.ICMPLen+HeadLen, 3*unix.CmsgSpace(4), sendIovecs)
-		for i := range s.out.hdrs {
-			setIovec(&s.out.iovs[i*sendIovecs], s.out.dataOf(i)[:wire.ICMPLen+s.headN])
-			setIovec(&s.out.iovs[i*sendIovecs+1], s.tail)
-		}
+		s.out = s.newOut()
 	}
 	for sent < len(ps) {
 		n, err := s.build(ps[sent:])
@@ -78,6 +76,23 @@ func (s *socket) send(ps []Packet) (sent int, err error) {
 		return sent, err
 	}
 	return sent, nil
+}
+
+// newOut makes the batch to send with, with what all packets have in common.
+func (s *socket) newOut() *batch {
+	n, iovs := wire.ICMPLen+s.headN, 2
+	if len(s.tail) <= ownPayload {
+		n, iovs = n+len(s.tail), 1
+	}
+	b := newBatch(batchLen, n, 3*unix.CmsgSpace(4), iovs)
+	for i := range b.hdrs {
+		if iovs == 2 {
+			setIovec(&b.iovs[i*iovs+1], s.tail)
+		} else {
+			copy(b.dataOf(i)[n-len(s.tail):], s.tail)
+		}
+	}
+	return b
 }
 
 // build prepares one batch and returns its length; 0 comes with the reason why
