@@ -130,6 +130,7 @@ func serverCauses() []Cause {
 		When: []Pattern{
 			{Fact: FactServer, State: No},
 			{Fact: FactNeighbor, State: No, Values: []string{"peer", "peer_far"}},
+			{Fact: FactDetour, State: Yes, Absent: true},
 			{Fact: FactSomeServer, State: Yes, Absent: true}, // see DNSFirstServerDead
 		},
 		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
@@ -249,6 +250,7 @@ func refusalCauses() []Cause {
 			When: []Pattern{
 				{Fact: FactNeighbor, State: No, Values: []string{"peer", "peer_far"}},
 				{Fact: FactServer, State: No, Absent: true},
+				{Fact: FactDetour, State: Yes, Absent: true},
 			},
 			Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
 			Summary: "{peer} should be on {iface}'s own network and does not answer there: it is off, unplugged or has another address",

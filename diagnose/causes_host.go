@@ -22,10 +22,19 @@ func lowerCauses() []Cause {
 // prefixCauses are about a prefix length, or netmask, that is wrong.
 func prefixCauses() []Cause {
 	return []Cause{{
+		Code: AddrWrongPrefix, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByPeer, Confidence: Confirmed,
+		When: []Pattern{
+			{Fact: FactNeighbor, State: No, Values: []string{"peer", "peer_far"}},
+			{Fact: FactDetour, State: Yes},
+		},
+		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
+		Summary: "the prefix length (netmask) of {iface} is too short: {peer} is taken for a neighbour, where nobody answers for it, but it is behind the gateway",
+	}, {
 		Code: AddrWrongPrefix, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByPeer, Confidence: Likely,
 		When: []Pattern{
 			{Fact: FactNeighbor, State: No, Values: []string{"peer_far"}},
 			{Fact: FactPrefix, State: No, Neutral: true},
+			{Fact: FactDetour, State: Yes, Absent: true},
 		},
 		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
 		Summary: "the prefix length (netmask) of {iface} is too short: {peer} is taken for a neighbour, where nobody answers for it, and is not sent to the gateway",

@@ -93,6 +93,12 @@ type (
 	MTUFinder interface {
 		FindMTU(ctx context.Context, dst netip.Addr) (trace.PathMTU, error)
 	}
+	// Detourer sends an echo request for dst to the gateway, whatever the
+	// routing table says, and waits for the answer until ctx ends; this
+	// library's own needs CAP_NET_RAW. Silence is false.
+	Detourer interface {
+		Detour(ctx context.Context, dst, gateway, source netip.Addr) (bool, error)
+	}
 	// SocketLister lists this host's listeners; see [sockets.List].
 	SocketLister interface {
 		Listeners(ctx context.Context) ([]sockets.Socket, error)
@@ -118,6 +124,7 @@ type Tools struct {
 	Counters    CounterReader // likewise
 	Connections ConnectionLister
 	MTU         MTUFinder
+	Detour      Detourer
 }
 
 // Options steer a run. Nil means the defaults.

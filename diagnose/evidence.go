@@ -49,10 +49,13 @@ type evidence struct {
 	own      []netip.Addr    // this host's addresses
 	prefixes []netip.Prefix  // the addresses of iface in the family of the peer
 	gateways []netip.Addr    // of this host's default routes
+	detour   bool            // the peer answers by way of the gateway detourBy …
+	detourBy netip.Addr      // … which is invalid when that was not tried
 	hopRoute bool            // a route of its own leads to the gateway, on the link
 	neighbor *route.Neighbor // of the next hop; nil when there is none
 
 	neighbors []route.Neighbor // the whole table
+	detourErr error            // why nothing could be sent to detourBy
 
 	connect    *portscan.Result  // TCP to the port
 	connectErr error             // why there is none

@@ -25,7 +25,7 @@ func (e *evidence) facts() []Fact {
 	}
 	facts = append(facts, e.sendFact(), e.receiveFact())
 	if !e.self {
-		facts = append(facts, e.neighborFact(), e.prefixFact(), e.forwardFact(), e.gatewayEchoFact())
+		facts = append(facts, e.neighborFact(), e.prefixFact(), e.detourFact(), e.forwardFact(), e.gatewayEchoFact())
 		facts = append(facts, e.translationFacts()...)
 	}
 	facts = append(facts, e.echoFact(), e.loopFact(), e.acceptedFact(), e.pathFact())

@@ -184,7 +184,7 @@ func TestCausesAreSound(t *testing.T) {
 		FactForwards, FactGatewayRTT, FactEcho, FactPath, FactAccepted, FactLoopFree, FactAnswers, FactOpen,
 		FactBefore, FactReset, FactListening, FactConfigured, FactServer, FactRecursion, FactName, FactQualified,
 		FactReceive, FactSomeServer, FactExists, FactLower, FactPrefix, FactReverse, FactSound, FactRoom, FactMemory,
-		FactMTU, FactSeveral, FactHosts,
+		FactMTU, FactSeveral, FactHosts, FactDetour,
 	}
 	for _, c := range DefaultCauses() {
 		if len(c.When) == 0 || c.When[0].Absent || c.When[0].State != No {

@@ -143,6 +143,7 @@ const (
 	FactLower      = "link.lower_up"         // what the interface rides on is on and plugged in
 	FactSound      = "link.sound"            // nothing is found wrong with the cable, the partner, the module
 	FactPrefix     = "addr.prefix_fits"      // neutral: the prefix agrees with what else is known
+	FactDetour     = "gw.reaches"            // neutral: what is taken for a neighbour answers by way of the gateway
 	FactAddress    = "addr.present"          // the interface has a usable address of the family
 	FactDefault    = "route.default"         // there is a default route of the family
 	FactRoute      = "route.to"              // the kernel has a way to the address

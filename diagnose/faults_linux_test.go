@@ -26,7 +26,10 @@ type fault struct {
 	also  []diagnose.Code             // must be among the ambiguous ones
 	and   []diagnose.Code             // further causes, beside code
 	never []diagnose.Code             // must not be named, nor be among the ambiguous ones
-	iface func(n *network) string     // the interface that it is located at; nil: any
+	// sureWhen says in which arm the cause is confirmed, and in no other; nil:
+	// not looked at.
+	sureWhen func(a arm) bool
+	iface    func(n *network) string // the interface that it is located at; nil: any
 }
 
 func named(n *network) string { return n.named() }
@@ -168,6 +171,7 @@ func faults6() []fault {
 // was broken, with all capabilities and with none; and holds the same network
 // unbroken to be healthy.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	for _, a := range arms {
 		for _, f := range slices.Concat(faults(), moreFaults(), oddFaults(), faults6()) {
 			t.Run(f.id+", "+a.name, func(t *testing.T) {
@@ -223,6 +227,9 @@ func (f fault) check(t *testing.T, a arm) {
 		if !slices.Contains(codesOf(r.Ambiguous), code) {
 			t.Errorf("ambiguous %v, want %q among them", codesOf(r.Ambiguous), code)
 		}
+	}
+	if sure := r.Verdict.Confidence == diagnose.Confirmed; f.sureWhen != nil && sure != f.sureWhen(a) {
+		t.Errorf("%v, in the arm %s\n%s", r.Verdict.Confidence, a.name, dump(r))
 	}
 	if f.iface != nil && (r.Verdict.Where == nil || r.Verdict.Where.Iface != f.iface(n)) {
 		t.Errorf("located at %v, want %s\n%s", r.Verdict.Where, f.iface(n), dump(r))

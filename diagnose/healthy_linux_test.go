@@ -55,6 +55,7 @@ var oddities = []struct {
 // TestHealthy holds networks in order to be called reachable, whatever is odd
 // about them, by address, by name and by name alone.
 func TestHealthy(t *testing.T) {
+	t.Parallel()
 	for _, o := range oddities {
 		for _, a := range arms {
 			t.Run(o.id+", "+a.name, func(t *testing.T) {
@@ -79,6 +80,7 @@ func TestHealthy(t *testing.T) {
 
 // TestHealthyHost examines hosts that are in order.
 func TestHealthyHost(t *testing.T) {
+	t.Parallel()
 	for _, o := range oddities {
 		t.Run(o.id, func(t *testing.T) {
 			t.Parallel()

@@ -56,14 +56,21 @@ func hostFaults() []fault {
 		mustOutput(n.client, "ip", "route", "add", "default", "via", far.String(), "dev", n.clientIf, "onlink")
 	}
 	return []fault{{
-		id: "a prefix that is too short", routers: 1, code: diagnose.AddrWrongPrefix, also: []diagnose.Code{diagnose.PathHostUnreachable},
+		id: "a prefix that is too short", routers: 1, code: diagnose.AddrWrongPrefix, sureWhen: privileged,
 		inject: func(_ *testing.T, n *network) { n.readdress(n.clientIf, 8, 16) }, iface: ownInterface,
 		bites: func(t *testing.T, n *network) {
 			wantOutput(t, n.client, "FAILED", "ip", "neigh", "show", n.serverAddr.String())
 		},
 	}, {
-		id: "a prefix that is too short, over IPv6", routers: 1, v6: true, code: diagnose.AddrWrongPrefix, also: []diagnose.Code{diagnose.PathHostUnreachable},
+		id: "a prefix that is too short, over IPv6", routers: 1, v6: true, code: diagnose.AddrWrongPrefix, sureWhen: privileged,
 		inject: func(_ *testing.T, n *network) { n.readdress(n.clientIf, 24, 16) }, iface: ownInterface,
+	}, {
+		id: "a prefix that is too short, by name", routers: 1, target: named, code: diagnose.AddrWrongPrefix, sureWhen: privileged,
+		inject: func(_ *testing.T, n *network) {
+			n.server.ServeDNS(netip.AddrPortFrom(n.serverAddr, 53).String(), n.zone().Answer)
+			n.client.ResolvConf(fmt.Sprintf("search %s\nnameserver %s\n", n.domain, n.serverAddr))
+			n.readdress(n.clientIf, 8, 16)
+		}, iface: ownInterface,
 	}, {
 		id: "a gateway outside of the network", routers: 1, code: diagnose.AddrWrongPrefix, also: []diagnose.Code{diagnose.GWUnresolved},
 		inject: func(_ *testing.T, n *network) { onlink(n) }, iface: ownInterface,
@@ -136,6 +143,8 @@ func hostFaults() []fault {
 	}}
 }
 
+func privileged(a arm) bool { return a.privileged }
+
 func ownInterface(n *network) string { return n.clientIf }
 
 // wideDead is an address that nobody has, within 10/8 and far from the client.
@@ -185,6 +194,7 @@ func fillBacklog(t *testing.T, h *lab.Host, ap netip.AddrPort) {
 
 // TestHostFaults breaks the client itself.
 func TestHostFaults(t *testing.T) {
+	t.Parallel()
 	for _, f := range hostFaults() {
 		for _, a := range arms[:2] {
 			t.Run(f.id+", "+a.name, func(t *testing.T) {
@@ -197,6 +207,7 @@ func TestHostFaults(t *testing.T) {
 
 // TestStacked holds interfaces on top of others that work to be in order.
 func TestStacked(t *testing.T) {
+	t.Parallel()
 	for name, inject := range map[string]func(*network){
 		"bridge": (*network).bridge, "macvlan": (*network).macvlan,
 		"bridge with a dead port beside": func(n *network) {
@@ -221,6 +232,7 @@ func TestStacked(t *testing.T) {
 
 // TestUnreadable keeps the files of the resolver from the user.
 func TestUnreadable(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		file    string
 		want    diagnose.Code
@@ -258,6 +270,7 @@ func TestUnreadable(t *testing.T) {
 // TestMTUBlackHole lets large packets vanish behind a router, which says so or
 // does not.
 func TestMTUBlackHole(t *testing.T) {
+	t.Parallel()
 	for _, told := range []bool{true, false} {
 		t.Run(fmt.Sprintf("told %v", told), func(t *testing.T) {
 			t.Parallel()

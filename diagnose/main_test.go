@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	// networks can be broken at once.
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		flag.Set("test.parallel", "24")
+		flag.Set("test.parallel", "32")
 	}
 	os.Exit(lab.Main(m))
 }

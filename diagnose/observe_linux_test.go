@@ -32,6 +32,7 @@ func (s *sampled) Sample(_ context.Context, name string) (link.Snapshot, error) 
 // TestLinkFindings holds what package link finds to become a cause that
 // degrades, at the interface of the path, and what is no fault not to.
 func TestLinkFindings(t *testing.T) {
+	t.Parallel()
 	modes := func(m link.LinkModes) link.Snapshot {
 		return link.Snapshot{Report: &link.EthtoolReport{Settings: link.Settings{Modes: &m}}}
 	}
@@ -91,6 +92,7 @@ func (c *counting) Counters(context.Context) ([]sockets.CounterGroup, error) {
 
 // TestCounters blames memory when it ran short during the run, not before.
 func TestCounters(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		counters counting
 		want     []diagnose.Code

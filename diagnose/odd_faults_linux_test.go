@@ -133,6 +133,7 @@ func TestResolverIsTarget(t *testing.T) {
 // TestHostFalseGreen examines hosts whose tables look right and whose network
 // is not: nothing may be called in order that was not seen to be.
 func TestHostFalseGreen(t *testing.T) {
+	t.Parallel()
 	for name, inject := range map[string]func(n *network){
 		"the gateway died a moment ago": func(n *network) {
 			n.routers[0].PowerOff()

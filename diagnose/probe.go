@@ -165,6 +165,7 @@ func (g *gatherer) probe(ctx context.Context, e *evidence) {
 	if e.gateway.IsValid() {
 		wg.Go(func() { e.gwEcho, _ = g.echo(ctx, e.gateway, sideTimeout) })
 	}
+	wg.Go(func() { g.tryDetour(ctx, e) })
 	if e.peer.port == 0 { // the echo of the goal itself is under way
 		e.control = g.scanControls(ctx, e.peer)
 		return

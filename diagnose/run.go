@@ -45,10 +45,13 @@ func run(ctx context.Context, target Target, opts *Options) (Report, error) {
 	}
 	defer t.Close()
 	g.tools = t
-	ctx, cancel := context.WithTimeoutCause(ctx, g.opts.Budget, errBudget)
+	whole := ctx
+	ctx, cancel := context.WithTimeoutCause(whole, g.opts.Budget, errBudget)
 	defer cancel()
 	g.begin("link", "address", "route")
-	if err := g.look(ctx); err != nil {
+	// What this host knows by itself is there in no time, and there is nothing
+	// to say without it: only the caller can break that off.
+	if err := g.look(whole); err != nil {
 		return Report{}, operr.New("diagnose: inspect this host", nil, err)
 	}
 	if n := g.opts.Interface; n != "" && g.host.link(n) == nil {

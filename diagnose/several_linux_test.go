@@ -52,6 +52,7 @@ func TestSeveralAddresses(t *testing.T) {
 
 // TestNoAddressWorks gives each address its cause, and a shared one once.
 func TestNoAddressWorks(t *testing.T) {
+	t.Parallel()
 	closed := func(n *network) string { return fmt.Sprintf("%s:%d", n.name, n.port+1) }
 	for name, c := range map[string]struct {
 		inject func(n *network) []netip.Addr // returns the addresses that the first cause is about
@@ -111,6 +112,7 @@ func TestNoAddressWorks(t *testing.T) {
 // TestIPv6Broken tells a name that works over IPv4 alone from one that works
 // over both, and from a host that has no IPv6.
 func TestIPv6Broken(t *testing.T) {
+	t.Parallel()
 	for _, broken := range []bool{false, true} {
 		t.Run(fmt.Sprintf("broken %v", broken), func(t *testing.T) {
 			t.Parallel()

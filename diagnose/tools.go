@@ -33,6 +33,7 @@ type tools struct {
 	counters    CounterReader    // likewise
 	connections ConnectionLister // likewise
 	mtu         MTUFinder
+	detourer    Detourer
 
 	close []func() error
 }
@@ -50,7 +51,7 @@ func newTools(o Options) (*tools, error) {
 		links: o.Tools.Links, lookup: o.Tools.Lookup, routes: o.Tools.Routes, neighbors: o.Tools.Neighbors,
 		resolver: o.Tools.Resolver, pinger: o.Tools.Pinger, scanner: o.Tools.Scanner,
 		tcpTracer: o.Tools.TCPTracer, udpTracer: o.Tools.UDPTracer, sockets: o.Tools.Sockets,
-		sampler: o.Tools.Samples, counters: o.Tools.Counters, connections: o.Tools.Connections, mtu: o.Tools.MTU,
+		sampler: o.Tools.Samples, counters: o.Tools.Counters, connections: o.Tools.Connections, mtu: o.Tools.MTU, detourer: o.Tools.Detour,
 	}
 	netns := t.namespace(o)
 	k := kernel{netns: netns, options: o}
@@ -59,6 +60,7 @@ func newTools(o Options) (*tools, error) {
 		t.counters = cmp.Or[CounterReader](t.counters, k)
 		t.connections = cmp.Or[ConnectionLister](t.connections, k)
 	}
+	t.detourer = cmp.Or[Detourer](t.detourer, k)
 	t.mtu = cmp.Or[MTUFinder](t.mtu, k)
 	t.links = cmp.Or[LinkInspector](t.links, link.Netlink{NetNS: netns})
 	t.lookup = cmp.Or[RouteLookuper](t.lookup, k)
