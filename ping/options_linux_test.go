@@ -187,3 +187,14 @@ func TestSendBuffer(t *testing.T) {
 		}
 	})
 }
+
+// A packet that no buffer of that size can take is told, and not tried for ever.
+func TestSendBufferTooSmall(t *testing.T) {
+	client, _, _ := twoNets(t)
+	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
+		e := open(t, client, Options{SendBuffer: 1, Size: 60000, Timeout: time.Hour})
+		if r := mustPing(t, e, server4); r.Outcome != OutcomeLocalError || r.Err != unix.ENOBUFS.Error() {
+			t.Errorf("%v %s", r.Outcome, r.Err)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"net/netip"
 	"os"
 	"sync"
@@ -23,6 +24,7 @@ type view struct {
 	target target
 	from   netip.Addr // what the system sends from
 	names  *cli.Names // nil: numbers
+	ident  uint16     // ICMP identifier
 	plot   *plot
 
 	mu      sync.Mutex // Ctrl-\ comes at any time
@@ -55,7 +57,7 @@ func classic(ctx context.Context, t *cli.Tool, s *settings, host string) int {
 	case err != nil:
 		return t.Fail(err)
 	}
-	engine, err := ping.Open(&s.opt)
+	stream, closer, err := v.stream()
 	switch {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		t.Warn("bind: %s", capital(syscall.EADDRNOTAVAIL.Error()))
@@ -63,10 +65,7 @@ func classic(ctx context.Context, t *cli.Tool, s *settings, host string) int {
 	case err != nil:
 		return t.Fail(err)
 	}
-	defer engine.Close()
-	if *s.verbose {
-		t.Warn("%v: %s", engine.Method(), engine.Why())
-	}
+	defer closer()
 	if !*s.numeric && !*s.flood && !to.literal {
 		v.names = cli.NewNames(ctx)
 		defer v.names.Close()
@@ -75,10 +74,15 @@ func classic(ctx context.Context, t *cli.Tool, s *settings, host string) int {
 	if *s.plot && !*s.json && cli.IsTerminal(t.Stdout) {
 		v.plot = &plot{w: t.Stdout, ascii: !cli.UTF8()}
 	}
-	v.header()
 	defer onQuit(func() { v.short(t.Stderr) })()
-	v.watch(ctx, engine)
+	failed := v.watch(ctx, stream)
+	if failed && v.sent == 0 {
+		return cli.Failed
+	}
 	v.summary()
+	if failed {
+		return cli.Failed
+	}
 	if v.stats.Received == 0 || *s.deadline > 0 && *s.count > 0 && v.stats.Received < uint64(*s.count) {
 		return cli.No
 	}
@@ -112,6 +116,14 @@ func (v *view) prepare(ctx context.Context) error {
 	if v.target.addr.IsUnspecified() {
 		v.target.addr = v.from
 	}
+	if *s.connect {
+		s.opt.Connect = v.target.addr
+	}
+	if s.node != nil {
+		if err := s.nodeSubject(ctx); err != nil {
+			return err
+		}
+	}
 	if many := s.opt.Broadcast && v.target.addr.Is4(); many || v.target.addr.IsMulticast() {
 		if os.Geteuid() > 0 && *s.interval < time.Second {
 			return errors.New("broadcast ping with too short interval: for users it is 1 s or more")
@@ -123,8 +135,36 @@ func (v *view) prepare(ctx context.Context) error {
 	return nil
 }
 
-// watch shows results until the last one.
-func (v *view) watch(ctx context.Context, engine *ping.Engine) {
+// stream opens what asks the host.
+func (v *view) stream() (stream streamer, closer func(), err error) {
+	s := v.settings
+	if s.node != nil {
+		return func(ctx context.Context, o *ping.StreamOptions) iter.Seq2[ping.Result, error] {
+			return s.node.Stream(ctx, v.target.addr, &s.opt, o)
+		}, func() {}, nil
+	}
+	engine, err := ping.Open(&s.opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := engine.Identifiers()
+	v.ident = append(append(ids.IPv4, ids.IPv6...), 0)[0]
+	if v.target.addr.Is6() && len(ids.IPv6) > 0 {
+		v.ident = ids.IPv6[0]
+	}
+	if *s.verbose {
+		v.t.Warn("%v: %s", engine.Method(), engine.Why())
+	}
+	return func(ctx context.Context, o *ping.StreamOptions) iter.Seq2[ping.Result, error] {
+		return engine.Stream(ctx, []netip.Addr{v.target.addr}, o)
+	}, func() { engine.Close() }, nil
+}
+
+// streamer asks the host again and again.
+type streamer func(context.Context, *ping.StreamOptions) iter.Seq2[ping.Result, error]
+
+// watch shows results until the last one, or until it fails, which it tells.
+func (v *view) watch(ctx context.Context, stream streamer) (failed bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if *v.deadline > 0 {
@@ -142,21 +182,24 @@ func (v *view) watch(ctx context.Context, engine *ping.Engine) {
 	linger.Stop()
 	defer linger.Stop()
 	v.start = time.Now()
-	for r, err := range engine.Stream(ctx, []netip.Addr{v.target.addr}, &o) {
-		if err != nil {
-			if !errors.Is(err, context.Canceled) {
-				v.t.Error(err)
-			}
-			return
+	begin := sync.OnceFunc(v.header) // not before it is known that it can be done
+	for r, err := range stream(ctx, &o) {
+		if ended := errors.Is(err, context.Canceled); err != nil && !ended {
+			v.t.Error(err)
+			return true
+		}
+		if begin(); err != nil {
+			return false
 		}
 		v.take(&r)
 		switch {
 		case v.satisfied():
-			return
+			return false
 		case count > 0 && r.Seq == count && (r.Outcome == ping.OutcomeSent || r.Outcome == ping.OutcomeLocalError):
 			linger.Reset(v.patience())
 		}
 	}
+	return false
 }
 
 // satisfied tells whether a run has what it waits for: as many replies and

@@ -31,6 +31,9 @@ func (v *view) header() {
 		from = fmt.Sprintf("from %s %s: ", shown(shownFrom), cli.Escape(v.opt.Device))
 	}
 	if !to.addr.Is4() {
+		if v.opt.FlowLabel != 0 {
+			from = fmt.Sprintf(", flow 0x%05x, %s", v.opt.FlowLabel, from)
+		}
 		fmt.Fprintf(v.out, "PING %s(%s) %s%d data bytes\n", cli.Escape(to.name), withName(v.names, to.addr), from, size)
 		return
 	}
@@ -111,11 +114,20 @@ func (v *view) replyLine(r *ping.Result) string {
 	if r.ICMP != nil {
 		return v.errorLine(r)
 	}
-	line := fmt.Sprintf("%d bytes from %s: icmp_seq=%d ttl=%d", r.Size, withName(v.names, r.From), r.Seq, r.TTL)
+	what := fmt.Sprintf(" icmp_seq=%d", r.Seq)
+	switch {
+	case r.Node != nil:
+		what = fmt.Sprintf("%s seq=%d;", nodeWords(r.Node), r.Seq)
+	case *v.verbose:
+		what += fmt.Sprintf(" ident=%d", v.ident)
+	}
+	line := fmt.Sprintf("%d bytes from %s:%s ttl=%d", r.Size, withName(v.names, r.From), what, r.TTL)
 	if r.Damage != nil && r.Damage.Missing > 0 {
 		return line + " (truncated)"
 	}
-	line += " time=" + millis(r.RTT) + " ms"
+	if r.Node == nil { // ping(8) has no times of these; they are in the JSON
+		line += " time=" + millis(r.RTT) + " ms"
+	}
 	many := v.opt.Broadcast || r.Target.IsMulticast()
 	if r.Outcome == ping.OutcomeDuplicate && (!many || *v.verbose) {
 		line += " (DUP!)"
@@ -123,7 +135,7 @@ func (v *view) replyLine(r *ping.Result) string {
 	if r.Damage != nil && r.Damage.Checksum {
 		line += " (BAD CHECKSUM!)"
 	}
-	if r.From != r.Target && !many {
+	if r.From != r.Target && !many && r.Node == nil {
 		line += " (DIFFERENT ADDRESS!)"
 	}
 	line += damageWords(r.Damage)
@@ -162,7 +174,7 @@ func (v *view) summary() {
 		fmt.Fprintf(v.out, ", %.6g%% packet loss, time %dms", float32(int64(v.sent)-int64(received))*100/float32(v.sent), elapsed.Round(time.Millisecond).Milliseconds())
 	}
 	var parts []string
-	if s.Received > 0 {
+	if s.Received > 0 && v.node == nil {
 		parts = append(parts, fmt.Sprintf("rtt min/avg/max/mdev = %s ms", threes(s.Min, s.Mean(), s.Max, s.Mdev())))
 	}
 	if v.pipe > 1 {

@@ -4,6 +4,7 @@
 //
 //	ping [options] HOST
 //	ping [options] -T tsprespec HOP… HOST
+//	ping [options] -N name|ipv6|ipv4|… HOST
 //	ping [-a|-u] [-r RETRIES] [-i SECONDS] HOST HOST…
 //	ping [-a|-u] [-r RETRIES] [-i SECONDS] -g PREFIX…|FIRST LAST
 //	ping [-a|-u] … -            (hosts from standard input)
@@ -15,10 +16,10 @@
 // With several hosts, or with -g, -u or -, it is fping(8): who is alive and who
 // is not; with -c or --vcount every probe of every host. fping's -C, -e, -s and
 // -p, which are other options of ping(8), are --vcount, --elapsed, --stats and
-// --period. With --windows it has the options and the lines of that system.
+// --period; -r is fping's where a number follows, else that of ping(8). With --windows it has the options and the lines of that system.
 //
 // It needs no privileges where net.ipv4.ping_group_range admits the user; else
-// CAP_NET_RAW. Times are the kernel's. An interval under 2 ms is for root, and
+// CAP_NET_RAW, as -N does and -e 0. Times are the kernel's. An interval under 2 ms is for root, and
 // so is one under 1 s to a broadcast or multicast address.
 //
 // No line waits for the name of an address: until it is known the address
@@ -47,12 +48,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	t := cli.New("ping", "[options] HOST… | -g PREFIX… | -",
 		"Asks hosts for an echo: one as ping(8) does, several as fping(8) does.", stdout, stderr)
 	s := flags(t)
-	why := refuse(t)
-	if code, done := t.Parse(args); done {
+	if code, done := t.Parse(retries(t, args)); done {
 		return code
 	}
-	if why := why(); why != "" {
-		return t.Usage("%s", why)
+	if slices.Contains(*s.nodeinfo, "help") {
+		io.WriteString(stdout, nodeHelp)
+		return cli.Yes
 	}
 	hosts := t.Flags.Args()
 	if *s.ipTime == "tsprespec" && len(hosts) > 1 {

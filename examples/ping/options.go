@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"strconv"
@@ -62,6 +64,18 @@ func (s *settings) options(sweeping bool) (err error) {
 	if s.opt.TOS, err = parseTOS(*s.tos); err != nil {
 		return err
 	}
+	if s.opt.FlowLabel, err = parseFlow(*s.flow, s.changed("flowlabel")); err != nil {
+		return err
+	}
+	if s.opt.Identifier = *s.identifier; s.changed("identifier") && *s.identifier == 0 {
+		s.opt.Identifier = -1
+	}
+	if err := s.nodeQuery(); err != nil {
+		return err
+	}
+	if s.changed("flowlabel") || s.node != nil {
+		*s.six = true
+	}
 	if *s.fragment != "" {
 		if err := s.opt.Fragment.UnmarshalText([]byte(*s.fragment)); err != nil {
 			return fmt.Errorf("-M: %w", err)
@@ -92,7 +106,7 @@ func (s *settings) misplaced(sweeping bool) error {
 	if !sweeping {
 		return nil
 	}
-	for _, name := range []string{"adaptive", "sticky", "dates", "flood", "preload", "outstanding", "verbose", "plot"} {
+	for _, name := range []string{"adaptive", "sticky", "dates", "flood", "preload", "outstanding", "verbose", "plot", "connect", "nodeinfo"} {
 		if s.changed(name) {
 			return fmt.Errorf("--%s is for one host, and this is a sweep", name)
 		}
@@ -107,6 +121,11 @@ func (s *settings) numbers() error {
 		why   string
 	}{
 		{*s.four && *s.six, "-4 and -6 do not go together"},
+		{*s.four && s.changed("flowlabel"), "-4 and -F do not go together: IPv4 has no flow labels"},
+		{*s.four && len(*s.nodeinfo) > 0, "-4 and -N do not go together: it is IPv6 nodes that are asked"},
+		{len(*s.nodeinfo) > 0 && (*s.adaptive || *s.preload > 1), "-N does not go together with -A and -l"},
+		{*s.identifier < 0 || *s.identifier > 1<<16-1, "-e: 0 to 65535"},
+		{s.changed("sndbuf") && (s.opt.SendBuffer < 1 || s.opt.SendBuffer > math.MaxInt32), "-S: 1 to 2147483647"},
 		{s.changed("count") && *s.count < 1, "-c: at least one probe; without -c there is no end"},
 		{s.changed("vcount") && *s.vcount < 1, "--vcount: at least one probe"},
 		{*s.count > 0 && *s.vcount > 0, "-c and --vcount do not go together"},
@@ -152,4 +171,25 @@ func parseTOS(text string) (int, error) {
 		return 0, fmt.Errorf("-Q: %q is not a byte, 0 to 255 or 0x0 to 0xff", text)
 	}
 	return int(tos), nil
+}
+
+// parseFlow reads a flow label as ping(8) does; of 0 it makes any other.
+func parseFlow(text string, given bool) (uint32, error) {
+	if !given {
+		return 0, nil
+	}
+	digits, base := text, 10
+	if len(text) > 2 && strings.EqualFold(text[:2], "0x") {
+		digits, base = text[2:], 16
+	}
+	n, err := strconv.ParseUint(digits, base, 64)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("-F: %q is not a number, such as 26 or 0x1a", text)
+	case n >= 1<<20:
+		return 0, fmt.Errorf("-F: flow value is greater than 20 bits: %s", text)
+	case n == 0:
+		n = rand.N[uint64](1<<20-1) + 1
+	}
+	return uint32(n), nil
 }

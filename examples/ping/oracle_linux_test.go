@@ -24,6 +24,7 @@ var blank = []struct {
 }{
 	{regexp.MustCompile(`time=[0-9.]+ ms`), "time=T ms"},
 	{regexp.MustCompile(`time \d+ms`), "time Tms"},
+	{regexp.MustCompile(`flow 0x[0-9a-f]{5},`), "flow F,"},
 	{regexp.MustCompile(`= [0-9./]+ ms`), "= T ms"},
 	{regexp.MustCompile(`ipg/ewma [0-9./]+ ms`), "ipg/ewma T ms"},
 	{regexp.MustCompile(`(?m)^\[\d+\.\d{6}\]`), "[T]"},
@@ -171,10 +172,12 @@ func TestAgainstPing(t *testing.T) {
 					"-c 2 -a -i 0.01 "+to,
 					"-c 1 -w 2 -t 1 "+to,
 					"-c 2 -i 0.3 -O -t 1 "+to,
+					"-c 2 -i 0.01 -C "+to, "-c 2 -i 0.01 -e 4711 "+to, "-c 1 -e 0 "+to, "-c 2 -i 0.01 -S 5000 "+to,
 					"-c 1 -M do -s 3000 "+to, "-c 1 -W 0.5 -q -M do -s 3000 "+to, "-c 1 -M dont -s 3000 "+to,
 				)
 			}
-			lines = append(lines, "-c 2 -i 0.01 -R "+c.addr4, "-c 1 -T tsonly "+c.near4, "-c 1 -T tsandaddr "+c.near4,
+			lines = append(lines, "-c 1 -r "+c.near4, "-c 1 -r "+c.near6, "-c 2 -i 0.01 -F 0 "+c.addr6, "-c 1 -F 0 -I right "+c.addr6, "-N help "+c.addr6,
+				"-c 2 -i 0.01 -R "+c.addr4, "-c 1 -T tsonly "+c.near4, "-c 1 -T tsandaddr "+c.near4,
 				"-c 1 -T tsprespec "+c.near4+" "+c.addr4, "-c 1 "+c.unused4, "-c 1 "+c.unused6, "-c 1 0", "-c 1 127.1",
 				"-c 1 192.0.2.1", "-c 1 2001:db8::1", "-6 "+c.addr4, "-4 "+c.addr6, "-I nosuch0 "+c.addr4)
 			compareAll(t, c.client, true, lines)

@@ -103,6 +103,11 @@ func (c *Conn) try(cfg *Config, raw bool) error {
 		}
 		restore()
 	}
+	// Who asks for a flow label does not want to be without.
+	if cfg.FlowLabel != 0 && c.errs[1] != nil {
+		c.drop()
+		return c.errs[1]
+	}
 	if len(c.all) == 0 {
 		if cfg.Source.IsValid() && cfg.Source.Is6() {
 			return c.errs[1]

@@ -2,6 +2,7 @@ package icmpsock
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"unsafe"
 
@@ -41,7 +42,10 @@ func (s *socket) flowLabel(cfg *Config) error {
 	binary.BigEndian.PutUint32((*[4]byte)(unsafe.Pointer(&r.label))[:], cfg.FlowLabel)
 	b := (*[unsafe.Sizeof(r)]byte)(unsafe.Pointer(&r))[:]
 	if err := unix.SetsockoptString(s.fd, unix.SOL_IPV6, flowLabelMgr, string(b)); err != nil {
-		return err
+		if err == unix.EPERM {
+			err = unix.EBUSY // another socket has it for itself alone
+		}
+		return fmt.Errorf("flow label %#x: %w", cfg.FlowLabel, err)
 	}
 	s.flow = r.label
 	return unix.SetsockoptInt(s.fd, unix.SOL_IPV6, flowInfoSend, 1)
@@ -77,4 +81,18 @@ func (c *Conn) lend(cfg *Config) (restore func()) {
 			s.reuse(false)
 		}
 	}
+}
+
+// drop closes the sockets that there are so far.
+func (c *Conn) drop() {
+	for _, s := range c.all {
+		unix.Close(s.fd)
+	}
+	c.all, c.socks = nil, [2][]*socket{}
+}
+
+// drained reports whether nothing is in the send buffer.
+func (s *socket) drained() bool {
+	n, err := unix.IoctlGetInt(s.fd, unix.SIOCOUTQ)
+	return err == nil && n == 0
 }

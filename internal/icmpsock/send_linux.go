@@ -164,6 +164,8 @@ func (s *socket) flush(ps []Packet) (int, error) {
 		}
 		s.count.unsure = true
 		switch {
+		case err == unix.ENOBUFS && s.tight && s.drained():
+			return sent, err // it will never fit
 		case err == unix.EAGAIN || err == unix.ENOBUFS:
 			return sent, ErrFull
 		case left(err) && tries < 16:

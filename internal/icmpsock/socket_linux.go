@@ -38,6 +38,7 @@ type socket struct {
 	flow    uint32     // flow label as in sockaddr_in6
 	ready   int16      // what Wait found
 	stamped bool       // the kernel was asked for timestamps
+	tight   bool       // the send buffer is of a size that was asked for
 	keyed   bool       // each packet brings its own key (SCM_TS_OPT_ID, Linux 6.13)
 	mu      sync.Mutex // while it sends
 	count   counter
@@ -155,7 +156,7 @@ func (s *socket) configure(cfg *Config) error {
 			unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[1], o[2])
 		}
 	}
-	if cfg.SendBuffer > 0 {
+	if s.tight = cfg.SendBuffer > 0; s.tight {
 		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, cfg.SendBuffer); err != nil {
 			return err
 		}
