@@ -28,7 +28,9 @@ const (
 	ioctlGetTSInfo    = 0x41
 	ioctlModuleInfo   = 0x42
 	ioctlModuleEEPROM = 0x43
+	ioctlGetEEE       = 0x44
 	ioctlGetLinkSet   = 0x4c
+	ioctlGetFEC       = 0x50
 )
 
 const stringLen = 32 // ETH_GSTRING_LEN
@@ -194,6 +196,42 @@ func (d *Device) ioctlPause() (p Pause, err error) {
 		p.Autoneg, p.Rx, p.Tx = toldBool(w[0]), toldBool(w[1]), toldBool(w[2])
 	}
 	return p, err
+}
+
+// ioctlEEE has the first 32 link modes only.
+func (d *Device) ioctlEEE(names []string) (e EEE, err error) {
+	b, err := d.call(ioctlGetEEE, 0, 40)
+	if err == nil {
+		var set bitset
+		w := words32At(b, 4, 7)
+		mask := func(i int) Words { return set.words(wordBits(w[i]), names) }
+		e = EEE{Supported: mask(0), Advertised: mask(1), Partner: mask(2), Active: toldBool(w[3]), Enabled: toldBool(w[4]), TxLPI: toldBool(w[5]), TxLPITimer: &w[6]}
+	}
+	return e, err
+}
+
+// ioctlFEC puts ETHTOOL_FEC_* into the words of link modes.
+func (d *Device) ioctlFEC() (f FEC, err error) {
+	b, err := d.call(ioctlGetFEC, 0, 16)
+	if err != nil {
+		return f, err
+	}
+	const auto = 1
+	words := []string{2: "None", 3: "RS", 4: "BASER", 5: "LLRS"}
+	for _, i := range wordBits(host.Uint32(b[8:])) {
+		switch {
+		case i == auto:
+			f.Auto = true
+		case i != 0: // ETHTOOL_FEC_NONE: it cannot be set
+			f.Configured = append(f.Configured, at(words, int(i), "bit"))
+		}
+	}
+	for _, i := range wordBits(host.Uint32(b[4:])) {
+		if i > auto {
+			f.Active = at(words, int(i), "bit")
+		}
+	}
+	return f, nil
 }
 
 func (d *Device) ioctlTimestamping(names [3][]string) (t Timestamping, err error) {

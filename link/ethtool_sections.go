@@ -247,7 +247,8 @@ func parsePause(b []byte) (p Pause) {
 func (d *Device) FEC(ctx context.Context) (f FEC, err error) {
 	names, err := d.nameSet(ctx, setLinkModes)
 	if err == nil {
-		err = d.ask(ctx, msgFECGet, d.header(nil, 1, flagCompact|flagStats), func(b []byte) error { f = parseFEC(b, names); return nil }, nil)
+		err = d.ask(ctx, msgFECGet, d.header(nil, 1, flagCompact|flagStats), func(b []byte) error { f = parseFEC(b, names); return nil },
+			func() (err error) { f, err = d.ioctlFEC(); return err })
 	}
 	return f, d.failed("fec", err)
 }
@@ -292,7 +293,8 @@ func counters64(b []byte) (list []uint64) {
 func (d *Device) EEE(ctx context.Context) (e EEE, err error) {
 	names, err := d.nameSet(ctx, setLinkModes)
 	if err == nil {
-		err = d.ask(ctx, msgEEEGet, nil, func(b []byte) error { e = parseEEE(b, names); return nil }, nil)
+		err = d.ask(ctx, msgEEEGet, nil, func(b []byte) error { e = parseEEE(b, names); return nil },
+			func() (err error) { e, err = d.ioctlEEE(names); return err })
 	}
 	return e, d.failed("eee", err)
 }

@@ -32,6 +32,7 @@ static void load(void)
 	int fd;
 	if (file)
 		return;
+	alarm(60); /* whatever happens, it ends */
 	fd = open(getenv("CARD"), O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		perror("CARD");
@@ -153,10 +154,14 @@ int ioctl(int fd, unsigned long request, ...)
 }
 
 /* What follows answers generic netlink: the family and its messages. One answer
- * waits at a time. */
+ * waits at a time on each socket; ethtool has several when it must ask more while it
+ * reads one. */
 
-static unsigned char answers[1 << 18];
-static size_t have, given;
+enum { SOCKETS = 16 };
+static unsigned char waiting[SOCKETS][1 << 18];
+static size_t waiting_have[SOCKETS], waiting_given[SOCKETS];
+static unsigned char *answers;
+static size_t have;
 
 static void message(const struct nlmsghdr *to, uint16_t type, const void *head, size_t head_len, const void *body, size_t len)
 {
@@ -254,8 +259,12 @@ ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sock
 	static ssize_t (*next)(int, const void *, size_t, int, const struct sockaddr *, socklen_t);
 	const struct nlmsghdr *h = buf;
 	if (len >= 20 && (h->nlmsg_type == 0x10 || h->nlmsg_type == FAMILY)) {
-		have = given = 0;
+		if (fd >= SOCKETS)
+			return refuse(EMFILE);
+		answers = waiting[fd];
+		have = waiting_given[fd] = 0;
 		request(h);
+		waiting_have[fd] = have;
 		return len;
 	}
 	if (!next)
@@ -267,17 +276,19 @@ ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
 	static ssize_t (*next)(int, struct msghdr *, int);
 	size_t n;
-	if (given < have) { /* one message at a time, as the kernel gives them */
-		struct nlmsghdr *h = (struct nlmsghdr *)(answers + given);
+	if (fd < SOCKETS && waiting_given[fd] < waiting_have[fd]) { /* one message at a time, as the kernel gives them */
+		struct nlmsghdr *h = (struct nlmsghdr *)(waiting[fd] + waiting_given[fd]);
 		n = h->nlmsg_len;
 		memset(m->msg_name, 0, m->msg_namelen);
 		((struct sockaddr_nl *)m->msg_name)->nl_family = AF_NETLINK;
 		memcpy(m->msg_iov[0].iov_base, h, n < m->msg_iov[0].iov_len ? n : m->msg_iov[0].iov_len);
 		m->msg_flags = 0;
 		if (!(flags & MSG_PEEK))
-			given += (n + 3) & ~3u;
+			waiting_given[fd] += (n + 3) & ~3u;
 		return n;
 	}
+	if (file) /* nothing else answers here */
+		return refuse(ENODATA);
 	if (!next)
 		next = dlsym(RTLD_NEXT, "recvmsg");
 	return next(fd, m, flags);
