@@ -61,7 +61,7 @@ func FindMTU(ctx context.Context, dst netip.Addr, o *MTUOptions) (PathMTU, error
 	if o == nil {
 		o = &MTUOptions{}
 	}
-	return findMTU(ctx, dst.Unmap(), *o)
+	return findMTU(ctx, destination(dst), *o)
 }
 
 // PathMTU is the result of [FindMTU].

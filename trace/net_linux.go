@@ -165,6 +165,9 @@ func (n *network) header(fd int) error {
 func (n *network) connect(fd int) error {
 	err := n.dial(fd)
 	if err != nil && err != unix.EINPROGRESS {
+		if a := n.dst.Addr(); err == unix.EINVAL && a.IsLinkLocalUnicast() && a.Is6() {
+			return fmt.Errorf("connect: %w: a link-local address needs an interface that is there, as in fe80::1%%eth0", err)
+		}
 		return fmt.Errorf("connect: %w", err)
 	}
 	if sa, err := unix.Getsockname(fd); err == nil && !n.local.IsValid() {

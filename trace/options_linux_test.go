@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -199,5 +200,32 @@ func TestGrace(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// The unspecified address is this host.
+func TestUnspecified(t *testing.T) {
+	c := newChain(t, 1)
+	for _, tt := range []struct{ dst, want netip.Addr }{
+		{netip.IPv4Unspecified(), netip.MustParseAddr("127.0.0.1")},
+		{netip.MustParseAddr("::ffff:0.0.0.0"), netip.MustParseAddr("127.0.0.1")},
+		{netip.IPv6Unspecified(), netip.IPv6Loopback()},
+	} {
+		for _, tr := range methods {
+			p := c.trace(t, tr, tt.dst)
+			if !p.Reached || len(p.Hops) != 1 || p.Target != tt.want {
+				t.Errorf("%v by %v: %q, target %v", tt.dst, p.Method, words(p), p.Target)
+			}
+		}
+		err := c.client.DoUnprivileged(func() error {
+			m, err := trace.FindMTU(t.Context(), tt.dst, nil)
+			if err == nil && !m.Reached {
+				t.Errorf("path MTU to %v: %+v", tt.dst, m)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

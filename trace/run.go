@@ -3,6 +3,7 @@ package trace
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"syscall"
 	"time"
 )
@@ -88,6 +89,18 @@ func run(p *plan, w wire, now func() time.Time) error {
 			return err
 		}
 	}
+}
+
+// destination is the address that a target is met by: the unspecified address
+// stands for this host, as for connect(2).
+func destination(dst netip.Addr) netip.Addr {
+	switch dst = dst.Unmap(); {
+	case dst == netip.IPv4Unspecified():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case dst.WithZone("") == netip.IPv6Unspecified():
+		return netip.IPv6Loopback()
+	}
+	return dst
 }
 
 // complete is withDefaults for a trace with sockets of its own. An [Engine] and

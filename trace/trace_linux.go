@@ -10,7 +10,7 @@ import (
 )
 
 func trace(ctx context.Context, m Method, dst netip.Addr, o Options, tell func(Hop) bool) (Path, error) {
-	dst = dst.Unmap()
+	dst = destination(dst)
 	op := "trace: " + m.String()
 	o, err := o.complete(m)
 	path := Path{Target: dst, Method: m, Port: o.Port, Hops: []Hop{}, Started: time.Now()}

@@ -10,7 +10,7 @@ import (
 )
 
 func watch(ctx context.Context, m Method, dst netip.Addr, o Options, wo *WatchOptions, yield func(Probe) bool) error {
-	dst = dst.Unmap()
+	dst = destination(dst)
 	op := "trace: watch " + m.String()
 	o, err := o.complete(m)
 	opts, werr := wo.withDefaults()
