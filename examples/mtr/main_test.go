@@ -51,12 +51,12 @@ func TestUsage(t *testing.T) {
 		{"-m 256 a", 2, "", "TTLs are between 1 and 255, and the first is not beyond the last"},
 		{"-f 9 -m 3 a", 2, "", "TTLs are between 1 and 255, and the first is not beyond the last"},
 		{"-c -1 a", 2, "", "-c, -U, -M and -Z are not less than nothing"},
-		{"-i 0 a", 2, "", "-i is more than nothing"},
+		{"-i 0.009 a", 2, "", "-i is 0.01 at least"},
 		{"-o LQ a", 2, "", `'Q' is no column`},
 		{"--displaymode 3 a", 2, "", "--displaymode is 0, 1 or 2"},
 		{"-a x 127.0.0.1", 2, "", `ParseAddr("x"): unable to parse IP`},
-		{"-r -s 43 127.0.0.1", 2, "", "a packet is between 44 and 65000 bytes long"},
-		{"-r -s 63 ::1", 2, "", "a packet is between 64 and 65000 bytes long"},
+		{"-r -s 0 127.0.0.1", 2, "", "a packet is between 1 and 65000 bytes long"},
+		{"-r -s 65001 ::1", 2, "", "a packet is between 1 and 65000 bytes long"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), strings.Fields(tt.line), nil, &stdout, &stderr)

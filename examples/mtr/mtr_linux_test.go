@@ -92,7 +92,7 @@ func TestAgainstMtr(t *testing.T) {
 		"-rc 2 web1", "-rwc 2 web1", "-rnc 2 web1", "-rwbc 1 web1", "-rbc 1 10.3.0.5", "-rnc 1 -6 web6", "-rc 1 web6", "-rnc 2 -u web1",
 		"-rnc 1 -T -P 81 web1", "-rnc 1 -f 2 web1", "-rnc 1 -m 2 web1", "-rnc 2 10.3.0.8", "-n -C -c 2 web1", "-Cc 2 10.3.0.8",
 		"-rnc 2 -o LDRSNBAWVGJMXI web1", "-rnc 2 -s 100 -i 0.5 web1", "-rnc 1 -I eth0 -a 10.1.0.2 web1", "-rc 1",
-		"-rnc 1 -Q 16 web1", "-rnc 1 -u -L 5000 web1", "-rnc 1 -G 1 10.3.0.8", "-rnc 1 10.2.0.2 web1", "-rnc 1 -F hosts 10.2.0.2",
+		"-rnc 1 -Q 16 web1", "-rnc 1 -s 28 web1", "-rnc 1 -u -L 5000 web1", "-rnc 1 -G 1 10.3.0.8", "-rnc 1 10.2.0.2 web1", "-rnc 1 -F hosts 10.2.0.2",
 		"-nxc 2 web1", "-xc 1 -o LDRSNBAWVGJMXI web1", "-rnc 1 -y 0 web1", "-rnc 1 -y 1 web1", "-rwc 1 -y 1 web1",
 		"-rnc 1 -y 2 web1", "-rwnc 1 -y 3 web1", "-rnc 1 -y 4 web1", "-nCc 1 -y 2 web1",
 		"-rnzc 1 10.3.0.8", "-rwzc 1 web1", "-nCzc 1 10.3.0.8",

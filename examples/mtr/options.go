@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -62,8 +63,8 @@ func (s *settings) options(f *pflag.FlagSet) (err error) {
 		return errors.New("-L is for -u")
 	case *s.info < -1 || *s.info >= int(hops.Origins):
 		return errors.New("-y is between 0 and 4")
-	case *s.interval <= 0:
-		return errors.New("-i is more than nothing")
+	case *s.interval < 10*time.Millisecond:
+		return errors.New("-i is 0.01 at least")
 	case *s.mode < 0 || *s.mode > 2:
 		return errors.New("--displaymode is 0, 1 or 2")
 	}
@@ -94,20 +95,23 @@ func (s *settings) family() int {
 }
 
 // sized settles the size of packets. The library needs some bytes to tell its
-// own; the classic makes packets as small as they come.
+// own: what is less is increased, as by the classic, to which fewer will do.
 func (s *settings) sized(dst netip.Addr) error {
 	least := 44
 	if dst.Is6() {
 		least = 64
 	}
 	switch {
-	case *s.size < least || *s.size > 65000:
-		return fmt.Errorf("a packet is between %d and 65000 bytes long", least)
+	case *s.size < 1 || *s.size > 65000:
+		return errors.New("a packet is between 1 and 65000 bytes long")
 	case !*s.tcp:
-		s.opt.Size = *s.size
+		s.opt.Size = max(*s.size, least)
 	}
 	return nil
 }
+
+// bytes is how long packets are.
+func (s *settings) bytes() int { return max(*s.size, s.opt.Size) }
 
 // noScreen says why there can be no live screen; "" when there can.
 func noScreen(stdout io.Writer) string {

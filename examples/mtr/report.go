@@ -261,7 +261,7 @@ func (w *session) classic(r *trace.Report) any {
 		hubs = append(hubs, h)
 	}
 	return map[string]any{
-		"mtr":  map[string]any{"src": hostname(), "dst": w.host, "tos": *w.tos, "tests": r.Rounds, "psize": fmt.Sprint(*w.size), "bitpattern": "0x00"},
+		"mtr":  map[string]any{"src": hostname(), "dst": w.host, "tos": *w.tos, "tests": r.Rounds, "psize": fmt.Sprint(w.bytes()), "bitpattern": "0x00"},
 		"hubs": hubs,
 	}
 }

@@ -17,7 +17,7 @@ func (w *session) printXML(out io.Writer, r *trace.Report) {
 	var b strings.Builder
 	b.WriteString("<?xml version=\"1.0\"?>\n")
 	fmt.Fprintf(&b, "<MTR SRC=\"%s\" DST=\"%s\" TOS=\"0x%X\" PSIZE=\"%d\" BITPATTERN=\"0x00\" TESTS=\"%d\">\n",
-		quote.Replace(hostname()), quote.Replace(cli.Escape(w.host)), *w.tos, *w.size, r.Rounds)
+		quote.Replace(hostname()), quote.Replace(cli.Escape(w.host)), *w.tos, w.bytes(), r.Rounds)
 	all := lines(r)
 	for i := range all {
 		name, _ := w.who(&all[i])

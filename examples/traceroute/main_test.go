@@ -53,6 +53,8 @@ func TestUsage(t *testing.T) {
 		{"-m 256 a", 2, "", "max hops cannot be more than 255, or less than 1"},
 		{"-f 9 -m 3 a", 2, "", "first hop out of range"},
 		{"-q 11 a", 2, "", "no more than 10 probes per hop, and no less than 1"},
+		{"-z nan a", 2, "", "-N, -w and -z are more than nothing"},
+		{"-z inf a", 2, "", "-N, -w and -z are more than nothing"},
 		{"-w 0 a", 2, "", "-N, -w and -z are more than nothing"},
 		{"-w 1,a 127.0.0.1", 2, "", `-w is MAX,HERE,NEAR, not "1,a"`},
 		{"-w 1,2,3,4 127.0.0.1", 2, "", `-w is MAX,HERE,NEAR, not "1,2,3,4"`},

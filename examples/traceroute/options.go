@@ -107,7 +107,7 @@ func (s *settings) options(t *cli.Tool, args []string) (err error) {
 		return errors.New("no more than 10 probes per hop, and no less than 1")
 	case o.TOS < 0 || o.TOS > 255:
 		return errors.New("a TOS byte is between 0 and 255")
-	case s.squeries < 1 || s.pause < 0:
+	case s.squeries < 1 || !(s.pause >= 0 && s.pause < 1e6): // NaN is neither
 		return errors.New("-N, -w and -z are more than nothing")
 	case s.tcp && s.mtu:
 		return errors.New("with -T the kernel makes the packets, --mtu does not go with it")
