@@ -3,28 +3,41 @@
 //
 //	ifdown eth0             that interface
 //	ifdown eth0=home        with the stanza of another name
-//	ifdown -a               those that are auto
+//	ifdown -a               those that are up, the latest first
 //	ifdown -a --allow=hotplug
-//	ifdown -n eth0          only tell what would be done
+//	ifdown /eth*/1          patterns as in interfaces(5)
+//	ifdown -n eth0          only print what would be done
 //	ifdown -v -i FILE eth0  tell what is done; another file
+//	ifdown --query home     the lines of a stanza, as ifquery prints them; --list, --state
 //
 // It does what stanzas of inet and inet6 with the methods static, manual and
 // loopback say, and inet6 auto: addresses, netmask, broadcast, pointopoint, scope,
-// gateway, metric, mtu, hwaddress, accept_ra, autoconf, privext, dad-attempts and
-// preferred-lifetime. It needs CAP_NET_ADMIN.
+// gateway, metric, mtu, hwaddress, accept_ra, autoconf, privext, dad-attempts,
+// dad-interval, preferred-lifetime and description. It speaks to the kernel
+// itself, and needs CAP_NET_ADMIN.
 //
-// It never runs a command. Lines such as pre-up and post-down are told and left
-// to the reader, and so is what needs scripts (/etc/network/if-*.d, mappings,
-// bridges, wireless). For a dhcp stanza it tells the command line of the client
-// that is installed. Every line that nothing is done about is told with its
-// number.
+// The commands of the file (pre-up, up, post-up, pre-down, down, post-down) are run
+// by /bin/sh, the scripts in /etc/network/if-*.d in the order of their names, and
+// those of mappings; with the environment of interfaces(5) and no other. On the way
+// up the first that fails ends it, unless there is --ignore-errors, and the
+// interface does not count as up; what was set until then stays. On the way down
+// everything is tried. A stanza that makes no sense is refused before anything is
+// done.
 //
-// The exit code is 0 when everything that the file says was done (with -n:
-// was planned), 1 when not everything was, or 2 when the file could not be read.
+// The state is kept in /run/network, in the files and with the locks of ifupdown:
+// what one of them has set up the other knows of.
 //
-// Differences from ifdown: there is no state file. What is as it should be already
-// is left so, and an interface may be set twice. It does not wait for duplicate
-// address detection. --json prints one object a step.
+// For a dhcp stanza it tells the command line of the client that is installed,
+// and fails. VLANs, bridges and tunnels are not made, and nothing is renamed.
+//
+// The exit code is 0 when everything that the file says was done, had been before,
+// or was planned; 1 when not; or 2 when the file could not be read or the command
+// line makes no sense.
+//
+// Differences from ifdown: an address that is there already is no error; of a line
+// that is inherited and said again the latter counts; what is
+// refused is an exit code of 1; an ifup that is still at it is told to end. --json prints
+// one object a step, and what commands print goes to standard error then.
 package main
 
 import (

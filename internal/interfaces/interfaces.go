@@ -19,7 +19,8 @@ type Config struct {
 	Stanzas  []Stanza            `json:"stanzas"`
 	Allowed  map[string][]string `json:"allowed,omitzero"` // interfaces by class: "auto", "hotplug" …
 	NoAuto   []string            `json:"no_auto_down,omitzero"`
-	Mappings []Stanza            `json:"mappings,omitzero"` // whose scripts would choose a stanza
+	Bare     []string            `json:"no_scripts,omitzero"` // interfaces that no scripts are run for
+	Mappings []Stanza            `json:"mappings,omitzero"`   // whose scripts would choose a stanza
 	Problems []Problem           `json:"problems,omitzero"`
 }
 
@@ -53,6 +54,9 @@ func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 type Problem struct {
 	Place
 	Text string `json:"text"`
+	// Unused is of a line that makes sense to somebody else, perhaps: scripts get
+	// every line.
+	Unused bool `json:"unused,omitzero"`
 }
 
 // String returns "file:line: text".
@@ -88,7 +92,7 @@ func Read(fsys fs.FS, name string) (Config, error) {
 }
 
 func (r *reader) problem(p Place, format string, args ...any) {
-	r.c.Problems = append(r.c.Problems, Problem{p, fmt.Sprintf(format, args...)})
+	r.c.Problems = append(r.c.Problems, Problem{Place: p, Text: fmt.Sprintf(format, args...)})
 }
 
 func (r *reader) file(name string, depth int) error {
@@ -173,7 +177,8 @@ func (r *reader) line(at Place, line, file string, depth int) {
 		r.end()
 		r.c.NoAuto = append(r.c.NoAuto, words...)
 	case word == "no-scripts":
-		r.end() // none are run
+		r.end()
+		r.c.Bare = append(r.c.Bare, words...)
 	case word == "iface", word == "template":
 		r.end()
 		r.iface(at, words)

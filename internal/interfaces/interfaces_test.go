@@ -69,9 +69,9 @@ func TestRead(t *testing.T) {
 		},
 		Mappings: []Stanza{{Name: "eth*", Place: at(21), Options: []Option{{"script", "/usr/local/sbin/where", at(22)}}}},
 		Problems: []Problem{
-			{Place{"/etc/network/more/c", 1}, `"stray" is not inside a stanza`},
-			{Place{"/etc/network/more/c", 2}, "iface needs a name, a family and a method"},
-			{Place{"/etc/network/more/c", 3}, "/etc/network/more/nowhere is not there"},
+			{Place: Place{"/etc/network/more/c", 1}, Text: `"stray" is not inside a stanza`},
+			{Place: Place{"/etc/network/more/c", 2}, Text: "iface needs a name, a family and a method"},
+			{Place: Place{"/etc/network/more/c", 3}, Text: "/etc/network/more/nowhere is not there"},
 		},
 	}
 	if d := cmp.Diff(want, c); d != "" {
@@ -101,7 +101,9 @@ func TestReadErrors(t *testing.T) {
 // texts are the command lines of a plan.
 func texts(steps []Step) (list []string) {
 	for _, s := range steps {
-		list = append(list, s.Text)
+		if s.Do != ActionScripts {
+			list = append(list, s.Text)
+		}
 	}
 	return list
 }
@@ -127,11 +129,11 @@ func TestPlan(t *testing.T) {
 		{
 			"iface eth0 inet6 static\n address 2001:db8::7\n gateway fe80::1\n metric 5\n dad-attempts 0\n mtu 1300\n",
 			[]string{
-				"sysctl -q -e -w net.ipv6.conf.eth0.accept_ra=0", "sysctl -q -e -w net.ipv6.conf.eth0.autoconf=0", "ip addr flush dev eth0 mngtmpaddr", "sysctl -q -e -w net.ipv6.conf.eth0.mtu=1300", "ip link set dev eth0 up",
+				"sysctl -q -e -w net.ipv6.conf.eth0.accept_ra=0", "sysctl -q -e -w net.ipv6.conf.eth0.autoconf=0", "sysctl -q -e -w net.ipv6.conf.eth0.mtu=1300", "ip addr flush dev eth0 mngtmpaddr", "ip link set dev eth0 up",
 				"ip -6 addr add 2001:db8::7/128 dev eth0 nodad", "ip -6 route replace default via fe80::1 metric 5 dev eth0 onlink",
 			}, nil,
 		},
-		{"iface eth0 inet manual\n mtu 1400", []string{"ip link set dev eth0 mtu 1400 up"}, nil},
+		{"iface eth0 inet manual\n mtu 1400", []string{"ip link set dev eth0 mtu 1400", "ip link set dev eth0 up"}, nil},
 		{"iface eth0 inet dhcp\n", []string{"start a DHCP client on eth0"}, nil},
 		{"iface eth0 inet ppp\n provider x", nil, []string{"/f:1: inet ppp is not done here", `/f:2: nothing is done about "provider"`}},
 		{"iface eth0 inet static\n", nil, []string{"/f:1: no address"}},
@@ -162,6 +164,28 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func TestVariables(t *testing.T) {
+	for text, want := range map[string][]string{
+		"iface eth0 inet static\n address 192.0.2.7/24\n wpa-psk_x.y secret word\n hwaddress ether 02:00:00:00:00:01\n dup 1\n up true\n dup 2\n": {
+			"IF_ADDRESS=192.0.2.7", "IF_WPA_PSK_XY=secret word", "IF_HWADDRESS=02:00:00:00:00:01", "IF_DUP=1\n2", "IF_BROADCAST=192.0.2.255", "IF_NETMASK=255.255.255.0",
+		},
+		"iface eth0 inet static\n address 172.16.1.2\n": {"IF_ADDRESS=172.16.1.2", "IF_BROADCAST=172.16.255.255", "IF_NETMASK=255.255.0.0"},
+		"iface eth0 inet static\n address nonsense\n":   {"IF_ADDRESS=nonsense"},
+		"iface eth0 inet6 static\n address fd00::1\n gateway fe80::1\n autoconf 1\n": {
+			"IF_ADDRESS=fd00::1", "IF_GATEWAY=fe80::1", "IF_AUTOCONF=1", "IF_ACCEPT_RA=0", "IF_NETMASK=", "IF_PREFERRED_LIFETIME=", "IF_DAD_ATTEMPTS=60", "IF_DAD_INTERVAL=0.1",
+		},
+		"iface eth0 inet manual\n mtu 1400\n post-up x\n": {"IF_MTU=1400"},
+	} {
+		c, err := Read(files("f", text), "f")
+		if err != nil || len(c.Stanzas) != 1 {
+			t.Fatal(text, err)
+		}
+		if d := cmp.Diff(want, c.Stanzas[0].Environment()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", text, d)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(example, "iface a inherits b\niface b inherits a b\n address 1.2.3.4/0\n")
 	f.Add("iface e inet6 static\n address ::1/0\n netmask 129\n gateway ::\n\\\n\\", "iface e inet static\n address 1.2.3.4\n netmask 0\n broadcast +\n#\\\n")
@@ -173,6 +197,11 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, s := range c.Stanzas[:min(len(c.Stanzas), 20)] {
 			for _, s := range c.Find(s.Name) {
+				for _, v := range s.Environment() {
+					if name, _, ok := strings.Cut(v, "="); !ok || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
+						t.Errorf("variable %q", v)
+					}
+				}
 				for _, plan := range []func(Stanza, string) ([]Step, []Problem){Up, Down} {
 					steps, _ := plan(s, s.Name)
 					for _, step := range steps {

@@ -9,7 +9,7 @@ import (
 // The methods, step by step as ifupdown has them (inet.defn, inet6.defn).
 
 func (p *planner) static4(up bool) {
-	prefix, ok := p.address(true, 32)
+	prefix, ok := p.address(true)
 	if !ok {
 		return
 	}
@@ -94,7 +94,7 @@ func (p *planner) sysctl(key, name, usual string) {
 }
 
 func (p *planner) static6(up bool) {
-	prefix, ok := p.address(false, 128)
+	prefix, ok := p.address(false)
 	if !ok {
 		return
 	}
@@ -104,7 +104,16 @@ func (p *planner) static6(up bool) {
 	}
 	_, tries := p.option("dad-attempts")
 	a.NoDAD = tries && p.number("dad-attempts", 1<<31-1) == 0
-	p.used["dad-attempts"], p.used["dad-interval"], p.used["media"] = true, true, true
+	if a.Settle = 60; tries {
+		a.Settle = p.number("dad-attempts", 1<<31-1)
+	}
+	if a.Every = p.seconds("dad-interval", 0.1); a.NoDAD || !up {
+		a.Every = 0
+	}
+	if !up {
+		a.Settle = 0
+	}
+	p.used["dad-attempts"], p.used["media"] = true, true
 	lifetime := ""
 	if _, ok := p.option("preferred-lifetime"); ok {
 		n := uint32(p.number("preferred-lifetime", 1<<32-1))
@@ -129,10 +138,11 @@ func (p *planner) static6(up bool) {
 	}
 	p.sysctl("accept_ra", "accept_ra", usual)
 	p.sysctl("autoconf", "autoconf", "0")
+	p.mtu6()
 	if o, ok := p.option("accept_ra"); ok && o.Value == "0" || !ok && usual == "0" {
 		p.step(Step{Do: ActionFlush, Family: "inet6", Value: "mngtmpaddr", Text: "ip addr flush dev " + p.device + " mngtmpaddr"})
 	}
-	p.link6()
+	p.link(true, false, true)
 	a.Text = words("ip -6 addr add", rest, lifetime)
 	if a.NoDAD {
 		a.Text += " nodad"
@@ -141,16 +151,29 @@ func (p *planner) static6(up bool) {
 	p.gateway(ActionReplace, false)
 }
 
-// link6 sets the link up; the MTU of a stanza of IPv6 is that of IPv6, and the
-// link's only where that is smaller, which the one who does it can see.
-func (p *planner) link6() {
+// mtu6 sets the MTU of a stanza of IPv6, which is that of IPv6, and the link's
+// only where that is smaller, which the one who does it can see.
+func (p *planner) mtu6() {
 	if n := p.number("mtu", 1<<31-1); n != 0 {
 		p.step(Step{
 			Do: ActionSysctl, Key: "net/ipv6/conf/" + p.device + "/mtu", Value: strconv.Itoa(n), MTU: n,
 			Text: fmt.Sprintf("sysctl -q -e -w net.ipv6.conf.%s.mtu=%d", strings.ReplaceAll(p.device, ".", "/"), n),
 		})
 	}
-	p.link(true, false, true)
+}
+
+// seconds reads a line that is a time, or takes the usual one.
+func (p *planner) seconds(key string, usual float64) float64 {
+	o, ok := p.option(key)
+	if !ok {
+		return usual
+	}
+	n, err := strconv.ParseFloat(o.Value, 64)
+	if err != nil || !(n > 0 && n <= 3600) {
+		p.problem(o.Place, "%s: %q is no time in seconds", key, o.Value)
+		return usual
+	}
+	return n
 }
 
 func (p *planner) manual(up bool) {
@@ -162,12 +185,23 @@ func (p *planner) manual(up bool) {
 		}
 		p.step(Step{Do: ActionFlush, Family: family, Text: "ip -" + number + " addr flush dev " + p.device, Lenient: true})
 	}
-	if up && p.Family == "inet6" {
-		p.link6()
-	} else {
-		p.link(up, up, up)
+	if up {
+		p.manualLink()
 	}
+	p.link(up, false, false)
 	p.steps[len(p.steps)-1].Lenient = true
+}
+
+// manualLink sets what a manual stanza may say, one by one.
+func (p *planner) manualLink() {
+	if p.Family == "inet6" {
+		p.mtu6()
+	} else if n := p.number("mtu", 1<<31-1); n != 0 {
+		p.step(Step{Do: ActionLink, MTU: n, Text: fmt.Sprint("ip link set dev ", p.device, " mtu ", n)})
+	}
+	if a := p.hardware(); a != nil {
+		p.step(Step{Do: ActionLink, HWAddr: a, Text: "ip link set dev " + p.device + " address " + a.String()})
+	}
 }
 
 func (p *planner) auto6(up bool) {

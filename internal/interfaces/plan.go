@@ -17,7 +17,9 @@ type Action string
 
 // The actions.
 const (
-	ActionCommand  Action = "command" // a line of the file that a shell would run
+	ActionCommand  Action = "command" // a line of the file, for a shell
+	ActionScripts  Action = "scripts" // those of the directory in Value
+	ActionAlias    Action = "alias"   // the description in Value
 	ActionLink     Action = "link"
 	ActionAddress  Action = "add_address"
 	ActionRemove   Action = "delete_address"
@@ -49,6 +51,11 @@ type Step struct {
 	Metric    uint32          `json:"metric,omitzero"`
 	Key       string          `json:"key,omitzero"` // below /proc/sys
 	Value     string          `json:"value,omitzero"`
+	Phase     string          `json:"phase,omitzero"` // of a command or scripts: "pre-up", "post-up", "pre-down", "post-down"
+	// Settle and Every are how often and in which intervals, in seconds, to look
+	// whether the detection of duplicates of the address has ended.
+	Settle int     `json:"dad_attempts,omitzero"`
+	Every  float64 `json:"dad_interval_s,omitzero"`
 	// Lenient says that it does not matter when it is refused.
 	Lenient bool `json:"lenient,omitzero"`
 	Place
@@ -64,7 +71,7 @@ type planner struct {
 }
 
 // Up plans what sets an interface up, as a stanza of it says. Problems are lines
-// that nothing is done about.
+// that make no sense, and those that nothing is done about, which are marked.
 func Up(s Stanza, device string) ([]Step, []Problem) { return plan(s, device, true) }
 
 // Down plans what sets it down.
@@ -77,11 +84,14 @@ func plan(s Stanza, device string, up bool) ([]Step, []Problem) {
 		p.problem(s.Place, "%q is no name of an interface", p.device)
 		return nil, p.problems
 	}
-	before, after := []string{"pre-up"}, []string{"up", "post-up"}
-	if !up {
-		before, after = []string{"pre-down", "down"}, []string{"post-down"}
+	if up {
+		p.description()
+		p.commands("pre-up", "pre-up")
+		p.scripts("pre-up", "if-pre-up.d")
+	} else {
+		p.scripts("pre-down", "if-down.d")
+		p.commands("pre-down", "pre-down", "down")
 	}
-	p.commands(before)
 	switch s.Family + " " + s.Method {
 	case "inet loopback", "inet6 loopback":
 		p.link(up, false, false)
@@ -98,7 +108,13 @@ func plan(s Stanza, device string, up bool) ([]Step, []Problem) {
 	default:
 		p.problem(s.Place, "%s %s is not done here", s.Family, s.Method)
 	}
-	p.commands(after)
+	if up {
+		p.commands("post-up", "up", "post-up")
+		p.scripts("post-up", "if-up.d")
+	} else {
+		p.scripts("post-down", "if-post-down.d")
+		p.commands("post-down", "post-down")
+	}
 	p.leftOver()
 	return p.steps, p.problems
 }
@@ -110,25 +126,41 @@ func nameable(s string) bool {
 }
 
 func (p *planner) problem(at Place, format string, args ...any) {
-	p.problems = append(p.problems, Problem{at, fmt.Sprintf(format, args...)})
+	p.problems = append(p.problems, Problem{Place: at, Text: fmt.Sprintf(format, args...)})
 }
 
 // hooks are the lines that commands are on.
 var hooks = []string{"pre-up", "up", "post-up", "pre-down", "down", "post-down"}
 
-func (p *planner) commands(keys []string) {
+func (p *planner) commands(phase string, keys ...string) {
 	for _, o := range p.Options {
 		if slices.Contains(keys, o.Key) {
-			p.steps = append(p.steps, Step{Do: ActionCommand, Device: p.device, Text: o.Value, Place: o.Place})
+			p.steps = append(p.steps, Step{Do: ActionCommand, Device: p.device, Text: o.Value, Phase: phase, Place: o.Place})
 		}
+	}
+}
+
+// scripts are those of other packages, which look for their own lines.
+func (p *planner) scripts(phase, dir string) {
+	text := "run-parts /etc/network/" + dir
+	if strings.HasSuffix(phase, "-up") {
+		text = "run-parts --exit-on-error /etc/network/" + dir
+	}
+	p.step(Step{Do: ActionScripts, Phase: phase, Value: dir, Text: text})
+}
+
+// description is a text that the kernel keeps for the reader.
+func (p *planner) description() {
+	if o, ok := p.option("description"); ok {
+		p.step(Step{Do: ActionAlias, Value: o.Value, Lenient: true, Text: fmt.Sprintf("ip link set %s alias %q", p.device, o.Value)})
 	}
 }
 
 // leftOver tells of lines that were not looked at.
 func (p *planner) leftOver() {
 	for _, o := range p.Options {
-		if !p.used[o.Key] && !slices.Contains(hooks, o.Key) {
-			p.problem(o.Place, "nothing is done about %q", o.Key)
+		if !p.used[o.Key] && !slices.Contains(hooks, o.Key) && o.Key != "description" {
+			p.problems = append(p.problems, Problem{Place: o.Place, Text: fmt.Sprintf("nothing is done about %q", o.Key), Unused: true})
 		}
 	}
 }
@@ -205,8 +237,9 @@ func (p *planner) hardware() (a nl.HardwareAddr) {
 	return a
 }
 
-// address reads address and netmask; the length that nobody says is usual.
-func (p *planner) address(v4 bool, usual int) (netip.Prefix, bool) {
+// address reads address and netmask; a length that nobody says is that of the
+// class, or all of an IPv6 address.
+func (p *planner) address(v4 bool) (netip.Prefix, bool) {
 	o, ok := p.option("address")
 	if !ok {
 		p.problem(p.Place, "no address")
@@ -222,7 +255,10 @@ func (p *planner) address(v4 bool, usual int) (netip.Prefix, bool) {
 		p.problem(o.Place, "address: %q is none of %s", o.Value, p.Family)
 		return netip.Prefix{}, false
 	}
-	n := usual
+	n := a.BitLen()
+	if v4 {
+		n = classBits(a)
+	}
 	if length != "" {
 		if n, ok = maskLength(length, a.BitLen()); !ok {
 			p.problem(o.Place, "netmask: %q is none", length)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/netsonde/netsonde/internal/interfaces"
@@ -20,7 +21,7 @@ import (
 var errNotRun = errors.New("not run")
 
 // do does one step. What is as it should be already is no error.
-func (t *tool) do(ctx context.Context, s interfaces.Step) error {
+func do(ctx context.Context, s interfaces.Step) error {
 	switch s.Do {
 	case interfaces.ActionLink:
 		c := link.Changes{MTU: s.MTU, HardwareAddr: s.HWAddr}
@@ -66,8 +67,41 @@ func address(ctx context.Context, s interfaces.Step) error {
 	if s.Preferred != nil {
 		a.Valid, a.Preferred = link.Forever, time.Duration(*s.Preferred)*time.Second
 	}
-	if err := link.AddAddress(ctx, s.Device, a, nil); !errors.Is(err, os.ErrExist) {
+	if err := link.AddAddress(ctx, s.Device, a, nil); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
+	}
+	return settled(ctx, s)
+}
+
+// settled waits until the kernel has seen that nobody else has an IPv6 address.
+// Where it does not look, there is nothing to wait for.
+func settled(ctx context.Context, s interfaces.Step) error {
+	for try := range s.Settle {
+		if s.Every <= 0 {
+			return nil
+		}
+		l, err := link.Get(ctx, s.Device, nil)
+		if err != nil && !errors.Is(err, link.ErrInterrupted) {
+			return err
+		}
+		i := slices.IndexFunc(l.Addresses, func(a link.Address) bool { return a.Prefix == s.Prefix })
+		switch {
+		case i >= 0 && l.Addresses[i].Flags&link.AddressDADFailed != 0:
+			return operr.New("ifup: address", s.Prefix, errors.New("another host has it"))
+		case i >= 0 && l.Addresses[i].Flags&link.AddressTentative == 0:
+			return nil
+		}
+		if try == s.Settle-1 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Duration(s.Every * float64(time.Second))):
+		}
+	}
+	if s.Settle > 0 {
+		return operr.New("ifup: address", s.Prefix, errors.New("nobody knows yet whether another host has it (is there a carrier?); dad-attempts 0 does not wait"))
 	}
 	return nil
 }

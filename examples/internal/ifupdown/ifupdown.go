@@ -1,57 +1,58 @@
 // Package ifupdown is what ifup and ifdown share: it sets the interfaces of
-// /etc/network/interfaces up and down.
+// /etc/network/interfaces up and down, runs the commands and scripts that belong
+// to it, and keeps the state in the files of Debian's ifupdown.
 package ifupdown
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/internal/interfaces"
-	"github.com/netsonde/netsonde/link"
 )
 
 // tool is one run.
 type tool struct {
 	*cli.Tool
+	stdin         io.Reader
 	up            bool
 	all           bool
 	class         string
 	file          string
+	stateDir      string
+	scripts       string // the directory of if-up.d and the others
 	noAct         bool
 	verbose, json bool
-	exclude       []string
+	force         bool
+	ignore        bool
+	noScripts     bool
+	noMappings    bool
+	noLoopback    bool
+	list          bool
+	query, showUp bool
+	exclude, set  []string
 	config        interfaces.Config
-	short         bool // not everything was done
-	failed        bool // and something was refused
+	state         *state
 }
 
 // New returns the tool of that name.
 func New(name string, up bool) cli.Run {
-	return func(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	return func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		direction := "up"
 		if !up {
 			direction = "down"
 		}
-		t := &tool{up: up, Tool: cli.New(name, "[options] IF[=STANZA]... | -a", "Sets network interfaces "+direction+" as /etc/network/interfaces says.", stdout, stderr)}
-		f := t.Flags
-		f.BoolVarP(&t.all, "all", "a", false, "the interfaces that are auto")
-		f.StringVar(&t.class, "allow", "", "with -a, those that are allow-`CLASS` instead; else only if they are")
-		f.StringVarP(&t.file, "interfaces", "i", "/etc/network/interfaces", "the `FILE` to read")
-		f.BoolVarP(&t.noAct, "no-act", "n", false, "only tell what would be done")
-		f.BoolVarP(&t.verbose, "verbose", "v", false, "tell what is done")
-		f.StringArrayVarP(&t.exclude, "exclude", "X", nil, "with -a, not the interfaces like `PATTERN`")
-		f.BoolVar(&t.json, "json", false, "one object a step, with what came of it")
-		f.Bool("force", false, "accepted: there is no state file that could object")
-		f.Bool("ignore-errors", false, "accepted: an interface that fails does not stop the others")
+		t := &tool{
+			up: up, stdin: stdin,
+			Tool: cli.New(name, "[options] IF[=STANZA]... | -a", "Sets network interfaces "+direction+" as /etc/network/interfaces says.", stdout, stderr),
+		}
+		t.define()
 		if code, done := t.Parse(args); done {
 			return code
 		}
@@ -59,9 +60,40 @@ func New(name string, up bool) cli.Run {
 	}
 }
 
+func (t *tool) define() {
+	f := t.Flags
+	f.BoolVarP(&t.all, "all", "a", false, map[bool]string{true: "the interfaces that are auto", false: "the interfaces that are up"}[t.up])
+	f.StringVar(&t.class, "allow", "", "only interfaces that are allow-`CLASS`; with -a, those instead of auto")
+	f.StringVarP(&t.file, "interfaces", "i", "/etc/network/interfaces", "the `FILE` to read")
+	f.StringVar(&t.stateDir, "state-dir", "/run/network", "the `DIR` that the state is kept in")
+	f.StringVar(&t.scripts, "scripts", "/etc/network", "the `DIR` of if-pre-up.d, if-up.d, if-down.d and if-post-down.d")
+	f.StringArrayVarP(&t.exclude, "exclude", "X", nil, "not the interfaces like `PATTERN`")
+	f.StringArrayVarP(&t.set, "option", "o", nil, "`KEY=VALUE` as if it were a line of the stanza")
+	f.BoolVarP(&t.noAct, "no-act", "n", false, "only print what would be done")
+	f.BoolVarP(&t.verbose, "verbose", "v", false, "tell what is done")
+	f.BoolVarP(&t.force, "force", "f", false, "even if it is "+map[bool]string{true: "up", false: "down"}[t.up]+" already, and if the state cannot be kept")
+	f.BoolVar(&t.ignore, "ignore-errors", false, "go on when something fails")
+	f.BoolVar(&t.noScripts, "no-scripts", false, "do not run the scripts of other packages, in if-*.d")
+	f.BoolVar(&t.noMappings, "no-mappings", false, "do not run mappings")
+	f.BoolVar(&t.noLoopback, "no-loopback", false, "with -a, lo only if the file has it")
+	f.BoolVarP(&t.list, "list", "l", false, "print the names of -a, or of the interfaces given that there is a stanza for")
+	f.BoolVar(&t.query, "query", false, "print the lines of an interface")
+	f.BoolVar(&t.showUp, "state", false, "print what is up")
+	f.BoolVar(&t.json, "json", false, "one object a step, with what came of it")
+}
+
 func (t *tool) run(ctx context.Context) int {
-	if t.all == (t.Flags.NArg() > 0) {
+	t.state = &state{dir: t.stateDir}
+	if t.showUp {
+		return t.printState()
+	}
+	if !t.list && t.all == (t.Flags.NArg() > 0) {
 		return t.Usage("which interfaces? name them, or say -a")
+	}
+	for _, o := range t.set {
+		if key, value, ok := strings.Cut(o, "="); !ok || key == "" || value == "" {
+			return t.Usage("-o %s: say KEY=VALUE", o)
+		}
 	}
 	file, err := filepath.Abs(t.file)
 	if err == nil {
@@ -76,140 +108,75 @@ func (t *tool) run(ctx context.Context) int {
 	for _, p := range t.config.Problems {
 		t.Warn("%v", p)
 	}
+	t.loopback()
 	names, err := t.names(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return t.Fail(err)
+	case t.list:
+		return t.printNames(names)
+	case t.query:
+		return t.printLines(names)
 	}
+	return t.each(ctx, names)
+}
+
+// each sets the interfaces one after the other.
+func (t *tool) each(ctx context.Context, names []string) int {
 	code := cli.Yes
+	if t.all && !t.everybody(ctx, true) {
+		return cli.No
+	}
 	for _, name := range names {
 		if ctx.Err() != nil {
-			return t.Fail(context.Cause(ctx))
+			break
 		}
 		if !t.iface(ctx, name) {
 			code = cli.No
 		}
 	}
+	if ctx.Err() != nil {
+		t.Warn("interrupted")
+		return cli.No
+	}
+	if t.all && !t.everybody(ctx, false) {
+		code = cli.No
+	}
 	return code
 }
 
-// names are the interfaces to set, each perhaps with the stanza to use.
-func (t *tool) names(ctx context.Context) ([]string, error) {
+// everybody runs the scripts that are run once before all interfaces, and once
+// after them.
+func (t *tool) everybody(ctx context.Context, before bool) bool {
+	phase, dir := "post-up", "if-up.d"
+	switch {
+	case t.up && before:
+		phase, dir = "pre-up", "if-pre-up.d"
+	case !t.up && before:
+		phase, dir = "pre-down", "if-down.d"
+	case !t.up:
+		phase, dir = "post-down", "if-post-down.d"
+	}
 	class := t.class
 	if class == "" {
 		class = "auto"
 	}
-	if !t.all {
-		return slices.DeleteFunc(slices.Clone(t.Flags.Args()), func(arg string) bool {
-			name, _, _ := strings.Cut(arg, "=")
-			return t.class != "" && !t.config.Is(class, name)
-		}), nil
+	text := "run-parts /etc/network/" + dir
+	if t.up {
+		text = "run-parts --exit-on-error /etc/network/" + dir
 	}
-	var names []string
-	add := func(name string) {
-		excluded := slices.ContainsFunc(t.exclude, func(pattern string) bool { ok, err := path.Match(pattern, name); return ok && err == nil })
-		if !excluded && !slices.Contains(names, name) && (t.up || !slices.Contains(t.config.NoAuto, name)) {
-			names = append(names, name)
-		}
-	}
-	for _, name := range t.config.Allowed[class] {
-		pattern, glob := strings.CutPrefix(name, "/")
-		if !glob {
-			add(name)
-			continue
-		}
-		links, err := link.List(ctx, nil)
-		if err != nil && !errors.Is(err, link.ErrInterrupted) {
-			return nil, err
-		}
-		for _, l := range links {
-			if ok, err := path.Match(pattern, l.Name); ok && err == nil {
-				add(l.Name)
-			}
-		}
-	}
-	if !t.up {
-		slices.Reverse(names)
-	}
-	return names, nil
+	j := &job{tool: t, name: "--all", logical: class}
+	return j.step(ctx, interfaces.Step{Do: interfaces.ActionScripts, Device: "--all", Value: dir, Phase: phase, Text: text}) || !t.up || t.ignore
 }
 
-// iface sets one interface, and reports whether all that the file says was done.
-func (t *tool) iface(ctx context.Context, arg string) bool {
-	name, logical, ok := strings.Cut(arg, "=")
-	if !ok {
-		logical = name
+// loopback adds the stanza of lo that everybody has.
+func (t *tool) loopback() {
+	if t.noLoopback || !t.up || !t.all || t.class != "" || t.list {
+		return
 	}
-	stanzas := t.config.Find(logical)
-	if len(stanzas) == 0 {
-		t.Warn("unknown interface %s", arg)
-		return false
+	if slices.ContainsFunc(t.config.Stanzas, func(s interfaces.Stanza) bool { return s.Method == "loopback" }) {
+		return
 	}
-	t.short, t.failed = false, false
-	for _, m := range t.config.Mappings {
-		if slices.Contains(strings.Fields(m.Name), name) && !ok {
-			t.short = true
-			t.Warn("%v: the mapping's script is not run; choose a stanza yourself: %s=STANZA", m.Place, name)
-		}
-	}
-	for _, s := range stanzas {
-		plan := interfaces.Down
-		if t.up {
-			plan = interfaces.Up
-		}
-		steps, problems := plan(s, name)
-		for _, p := range problems {
-			t.short = true
-			t.Warn("%v", p)
-		}
-		for _, step := range steps {
-			if !t.step(ctx, step) {
-				break // of this stanza
-			}
-		}
-	}
-	if t.failed {
-		t.Warn("failed to bring %s %s", map[bool]string{true: "up", false: "down"}[t.up], name)
-	}
-	return !t.short && !t.failed
-}
-
-// result is a step and what came of it.
-type result struct {
-	interfaces.Step
-	Done  bool   `json:"done"`
-	Error string `json:"error,omitzero"`
-}
-
-// step does one step, or tells what it would be, and reports whether to go on.
-func (t *tool) step(ctx context.Context, s interfaces.Step) bool {
-	r := result{Step: s}
-	if s.Do == interfaces.ActionClient {
-		r.Text = client(s, t.up)
-	}
-	var err error
-	if !t.noAct {
-		err = t.do(ctx, r.Step)
-		if s.Lenient {
-			err = nil
-		}
-		if r.Done = err == nil; err != nil {
-			r.Error = err.Error()
-		}
-	}
-	switch {
-	case t.json:
-		cli.JSONLine(t.Stdout, r)
-	case t.noAct || t.verbose:
-		fmt.Fprintln(t.Stdout, cli.Escape(r.Text))
-	}
-	switch {
-	case errors.Is(err, errNotRun):
-		t.short = true
-		t.Warn("%v: not run: %s", r.Place, r.Text)
-	case err != nil:
-		t.failed = true
-		t.Error(err)
-		return false
-	}
-	return true
+	t.config.Stanzas = append(t.config.Stanzas, interfaces.Stanza{Name: "lo", Family: "inet", Method: "loopback", Place: interfaces.Place{File: "built in"}})
+	t.config.Allowed["auto"] = append([]string{"lo"}, t.config.Allowed["auto"]...)
 }
