@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/netip"
@@ -99,6 +100,9 @@ func (v *view) prepare(ctx context.Context) error {
 			return errNoZone
 		}
 		v.target.addr = a.WithZone(cmp.Or(s.opt.Device, v.from.Zone()))
+	}
+	if zone := v.target.addr.Zone(); zone != "" && !isInterface(zone) {
+		return fmt.Errorf("%v: there is no interface %s", v.target.addr, zone)
 	}
 	if !v.from.IsValid() {
 		from, err := source(ctx, s, v.target.addr)

@@ -78,7 +78,7 @@ func (s *settings) options(sweeping bool) (err error) {
 	}
 	if *s.fragment != "" {
 		if err := s.opt.Fragment.UnmarshalText([]byte(*s.fragment)); err != nil {
-			return fmt.Errorf("-M: %w", err)
+			return fmt.Errorf("-M: do, want, dont or probe, not %q", *s.fragment)
 		}
 	}
 	if *s.ipTime != "" {
@@ -114,6 +114,9 @@ func (s *settings) misplaced(sweeping bool) error {
 	return nil
 }
 
+// maxSize is what fits into an IPv4 packet.
+const maxSize = 65507
+
 // numbers checks what is out of range.
 func (s *settings) numbers() error {
 	for _, c := range []struct {
@@ -135,7 +138,7 @@ func (s *settings) numbers() error {
 		{*s.timeout < 0, "-W: less than nothing"},
 		{*s.deadline < 0, "-w: less than nothing"},
 		{*s.preload < 1 || *s.preload > 1<<16, "-l: 1 to 65536"},
-		{s.opt.Size < 0, "-s: less than nothing"},
+		{s.opt.Size < 0 || s.opt.Size > maxSize, "-s: 0 to 65507"},
 		{s.changed("ttl") && (s.opt.TTL < 1 || s.opt.TTL > 255), "-t: 1 to 255"},
 	} {
 		if c.wrong {

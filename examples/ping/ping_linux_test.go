@@ -165,7 +165,9 @@ func TestUsage(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                                "which host?",
 		"-4 -6 ::1":                       "do not go together",
-		"-M never 127.0.0.1":              "-M",
+		"-M never 127.0.0.1":              "-M: do, want, dont or probe, not \"never\"",
+		"-c 1 fe80::1%nosuch0":            "fe80::1%nosuch0: there is no interface nosuch0",
+		"-c 1 fe80::1%99":                 "there is no interface 99",
 		"-T always 127.0.0.1":             "-T",
 		"-p xyz 127.0.0.1":                "-p",
 		"-Q 256 127.0.0.1":                "-Q",

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -53,6 +54,15 @@ func (e *deviceError) Error() string {
 	return fmt.Sprintf("SO_BINDTODEVICE %s: %s", cli.Escape(e.device), capital(e.err.Error()))
 }
 func (e *deviceError) Unwrap() error { return e.err }
+
+// isInterface tells whether a zone, by name or by number, is an interface.
+func isInterface(zone string) bool {
+	_, err := net.InterfaceByName(zone)
+	if n, bad := strconv.Atoi(zone); err != nil && bad == nil {
+		_, err = net.InterfaceByIndex(n)
+	}
+	return err == nil
+}
 
 // isOn tells whether an interface has an address.
 func isOn(device string, a netip.Addr) bool {
