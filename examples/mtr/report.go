@@ -187,6 +187,9 @@ func (w *session) printVerdict(out io.Writer, r *trace.Report) {
 	var b strings.Builder
 	b.WriteString("\n")
 	for _, s := range r.Verdict().Sentences() {
+		if cli.IsTerminal(out) {
+			s = strings.Join(wrap(s, cli.Width(out)), "\n")
+		}
 		b.WriteString(s + "\n")
 	}
 	io.WriteString(out, b.String())
