@@ -43,7 +43,7 @@ func TestTwoSendersAndFailures(t *testing.T) {
 			}
 			return []answer{{after: time.Duration(rng.IntN(2000)) * time.Microsecond, msg: reply(e, p)}}
 		}
-		hosts := crowd(20_000)
+		hosts := crowd(8_000)
 		want, got := map[Outcome]int{}, map[Outcome]int{}
 		for _, a := range hosts {
 			want[outcomeOf(a)]++

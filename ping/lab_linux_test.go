@@ -221,6 +221,7 @@ func TestTooBig(t *testing.T) {
 // from the host itself.
 func TestOwnRouting(t *testing.T) {
 	client, _, _ := twoNets(t)
+	client.Sysctl("net/ipv4/neigh/eth0/retrans_time_ms", "150") // a failed neighbour shall be told soon
 	client.Unreachable("10.9.1.0/24")
 	client.Prohibit("10.9.2.0/24")
 	client.Blackhole("10.9.3.0/24")
