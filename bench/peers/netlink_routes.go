@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/netsonde/netsonde/internal/lab"
+	"github.com/netsonde/netsonde/internal/nl"
 	"github.com/netsonde/netsonde/route"
 )
 
@@ -29,6 +31,16 @@ func registerRoutes() {
 				n++
 			}
 			return n, nil
+		})
+	})
+	// What of it is the kernel's: the same dump, received and thrown away.
+	register("kernel-routes", func(args []string) (any, error) {
+		body := make([]byte, unix.SizeofRtMsg)
+		body[0] = unix.AF_INET
+		m := nl.Message{Type: unix.RTM_GETROUTE, Body: nl.AppendU32(body, unix.RTA_TABLE, options.Table)}
+		return timed(number(args[0]), func() (n int, err error) {
+			err = nl.Dump(context.Background(), nl.Config{Family: unix.NETLINK_ROUTE}, m, func(uint16, []byte) error { n++; return nil })
+			return n, err
 		})
 	})
 	register("vishvananda-routes", func(args []string) (any, error) {
@@ -62,13 +74,14 @@ func compareRoutes(s *stage) (t table) {
 	ip := s.tool(host, 15, "ip", "-4", "route").best()
 	vishvananda := s.median(host, "vishvananda-routes", "15").best()
 	list := s.median(host, "ours-routes", "list", "15").best()
+	kernel := s.median(host, "kernel-routes", "15").best()
 	per := all.Mallocs / float64(all.Sockets)
 	what := fmt.Sprintf("%d routes, iterated (best of 15)", all.Sockets)
 	if all.Sockets < manyRoutes || vishvananda.Sockets < manyRoutes {
 		s.Fatalf("%d and %d routes", all.Sockets, vishvananda.Sockets)
 	}
 	return table{
-		{what, all.words(), "ip -4 route " + ip.words(), "≤ 0.35 × ip -4 route", ip.judge(all, 0.35)},
+		{what, all.words(), fmt.Sprintf("ip -4 route %s; the kernel's part alone %s", ip.words(), kernel.words()), "≤ 0.35 × ip -4 route", ip.judge(all, 0.35)},
 		{"the same", all.words(), "vishvananda RouteList " + vishvananda.words(), "≤ 0.15 × vishvananda", judge(all.ms() <= 0.15*vishvananda.ms())},
 		{"allocations a route", fmt.Sprintf("%.4f", per), fmt.Sprintf("vishvananda %.1f", vishvananda.Mallocs/float64(vishvananda.Sockets)), "≤ 0.01", judge(per <= 0.01)},
 		{"the same as a slice", fmt.Sprintf("%s, %.0f allocations", list.words(), list.Mallocs), "ip -4 route " + ip.words(), "≤ 0.6 × ip -4 route", ip.judge(list, 0.6)},

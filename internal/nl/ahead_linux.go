@@ -1,6 +1,9 @@
 package nl
 
-import "context"
+import (
+	"context"
+	"encoding/binary"
+)
 
 // The kernel makes a dump in the calls that receive it, one datagram in each.
 // [Config.Ahead] has these calls made by a goroutine.
@@ -89,17 +92,20 @@ func (c *Conn) ahead(ctx context.Context, seq uint32, fn func(uint16, []byte) er
 	}
 }
 
-// ends reports whether nothing is to be expected after a datagram.
+// ends reports whether nothing is to be expected after a datagram: it holds the end
+// of the answer, or what is no message. It looks at as little as it can, because the
+// kernel waits for it.
 func ends(b []byte, seq uint32) bool {
-	for len(b) > 0 {
-		h, _, rest, err := next(b)
-		if err != nil {
+	for len(b) >= headerLen {
+		e := binary.NativeEndian
+		n, typ := int64(e.Uint32(b)), e.Uint16(b[4:])
+		if n < headerLen || n > int64(len(b)) {
 			return true
 		}
-		b = rest
-		if h.Seq == seq && (h.Type == typeError || h.Type == typeDone || h.Type == typeOverrun) {
+		if (typ == typeDone || typ == typeError || typ == typeOverrun) && e.Uint32(b[8:]) == seq {
 			return true
 		}
+		b = b[min(align(int(n)), len(b)):]
 	}
-	return false
+	return len(b) > 0
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -174,5 +175,40 @@ func TestAheadRefused(t *testing.T) {
 		if n != want.n || !errors.Is(err, want.err) {
 			t.Errorf("try %d: %d entries, %v; want %d, %v", try, n, err, want.n, want.err)
 		}
+	}
+}
+
+// ends goes by the same messages as what takes them in.
+func TestEnds(t *testing.T) {
+	const seq = 7
+	slow := func(b []byte) bool {
+		for len(b) > 0 {
+			h, _, rest, err := next(b)
+			if err != nil || h.Seq == seq && (h.Type == typeError || h.Type == typeDone || h.Type == typeOverrun) {
+				return true
+			}
+			b = rest
+		}
+		return false
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	seen := map[bool]int{}
+	for range 20_000 {
+		var b []byte
+		for range rng.IntN(5) {
+			typ, from := []uint16{typeNoop, typeError, typeDone, typeOverrun, testType, testType, testType, testType}[rng.IntN(8)], uint32(seq-rng.IntN(2))
+			b = append(b, message(typ, 0, from, make([]byte, rng.IntN(9)))...)
+		}
+		if len(b) > 0 && rng.IntN(4) == 0 {
+			b[rng.IntN(len(b))] ^= byte(1 << rng.IntN(8))
+		}
+		b = b[:len(b)-min(len(b), rng.IntN(8)*rng.IntN(2))]
+		want := slow(b)
+		if seen[want]++; ends(b, seq) != want {
+			t.Fatalf("%x: got %v", b, !want)
+		}
+	}
+	if len(seen) < 2 {
+		t.Error("only ", seen)
 	}
 }
