@@ -128,6 +128,11 @@ func TestUnprivileged(t *testing.T) {
 	if exists(filepath.Join(dir, "touched")) {
 		t.Error("a command was run")
 	}
+	manual := write(t, filepath.Join(dir, "manual"), "iface eth0 inet manual\n", 0o644)
+	_, stderr, code, err = s.RunChild("ifup", false, "-f", "--no-scripts", "-i", manual, "--state-dir", states, "eth0")
+	if err != nil || code != 1 || !strings.Contains(string(stderr), "ifup: link: set eth0: operation not permitted (needs CAP_NET_ADMIN)\n") {
+		t.Errorf("what may fail for other reasons: %v, exit code %d: %s", err, code, stderr)
+	}
 	stdout, stderr, code, err := s.RunChild("ifdown", false, "-f", "--json", "--no-scripts", "-i", write(t, filepath.Join(dir, "short"), "iface eth0 inet static\n address 10.1.0.5/24\n", 0o644), "--state-dir", states, "eth0")
 	var step struct {
 		Do    string

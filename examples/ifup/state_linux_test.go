@@ -155,6 +155,25 @@ iface bad inet manual
 	}
 }
 
+// Nobody who reads what is told is no reason to leave the work half done.
+func TestClosedPipe(t *testing.T) {
+	dir := t.TempDir()
+	s := newSide(t, lab.New(t), "host", dir)
+	file := write(t, filepath.Join(dir, "interfaces"), "iface eth0 inet manual\n up echo one\n up touch "+dir+"/done\n", 0o600)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	c := s.ChildCommand("ifup", true, "-v", "--ignore-errors", "--no-scripts", "--state-dir", s.dir, "-i", file, "eth0")
+	c.Stdout, c.Stderr = w, w
+	c.Run()
+	if !exists(filepath.Join(dir, "done")) || s.kept(t)[0] != "eth0=eth0" {
+		t.Errorf("it was not ended: %v, %q", c.ProcessState, s.kept(t))
+	}
+}
+
 // Ctrl-C ends the command, and the interface does not count as up.
 func TestInterrupted(t *testing.T) {
 	dir := t.TempDir()

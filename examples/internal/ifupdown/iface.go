@@ -187,7 +187,7 @@ func (j *job) step(ctx context.Context, s interfaces.Step) bool {
 	var err error
 	if !j.noAct {
 		err = j.act(ctx, r.Step)
-		if s.Lenient {
+		if s.Lenient && (s.Do != interfaces.ActionLink || !errors.Is(err, os.ErrPermission)) {
 			err = nil
 		}
 		if r.Done = err == nil; err != nil {

@@ -9,9 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/internal/interfaces"
@@ -52,6 +54,11 @@ func New(name string, up bool) cli.Run {
 			up: up, stdin: stdin,
 			Tool: cli.New(name, "[options] IF[=STANZA]... | -a", "Sets network interfaces "+direction+" as /etc/network/interfaces says.", stdout, stderr),
 		}
+		// What is begun is ended, whether or not somebody still reads what is told.
+		// Caught, and not ignored, the signal is as usual for commands.
+		pipe := make(chan os.Signal, 1)
+		signal.Notify(pipe, syscall.SIGPIPE)
+		defer signal.Stop(pipe)
 		t.define()
 		if code, done := t.Parse(args); done {
 			return code
@@ -136,7 +143,9 @@ func (t *tool) each(ctx context.Context, names []string) int {
 		}
 	}
 	if ctx.Err() != nil {
-		t.Warn("interrupted")
+		if !t.noAct {
+			t.Warn("interrupted")
+		}
 		return cli.No
 	}
 	if t.all && !t.everybody(ctx, false) {

@@ -82,7 +82,7 @@ func (s *state) open(name string) (*os.File, error) {
 			return f, nil
 		}
 	}
-	return nil, operr.New("state", nil, operr.Need(err, "to be root, or another --state-dir"))
+	return nil, operr.New("state", nil, err)
 }
 
 // wait locks a file. Busy is called once if somebody has it, with the process, 0
