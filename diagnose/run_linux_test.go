@@ -89,7 +89,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 		wg.Go(func() {
 			r, err := runIn(t, t.Context(), n.client, target, diagnose.Options{})
-			if err != nil || r.Verdict.Code != want {
+			if err != nil || r.Verdict.Code != want || r.Verdict.Reached != (want == "") {
 				t.Errorf("network %d: got %q, %v, want %q\n%s", i, r.Verdict.Code, err, want, dump(r))
 			}
 		})
@@ -179,7 +179,7 @@ func mustDiagnose(b *testing.B, n *network, target string, want diagnose.Code) (
 		r, err = diagnose.Run(b.Context(), parsed, nil)
 		return err
 	})
-	if err != nil || r.Verdict.Code != want {
+	if err != nil || r.Verdict.Code != want || r.Verdict.Reached != (want == "") {
 		b.Fatalf("got %q, %v, want %q\n%s", r.Verdict.Code, err, want, dump(r))
 	}
 	return r

@@ -1,11 +1,7 @@
 package sock
 
 import (
-	"fmt"
-	"math"
-	"os"
 	"runtime"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -34,37 +30,36 @@ func InNamespace(netns int, fn func() error) error {
 	return <-done
 }
 
+const threadNamespace = "/proc/thread-self/ns/net"
+
 // CurrentNamespace returns a descriptor of the calling thread's network
 // namespace where that differs from the process's own (its goroutine is locked
 // to a thread elsewhere), and 0 where it is the same. Close what is not 0.
 func CurrentNamespace() int {
-	var thread, process unix.Stat_t
-	const path = "/proc/thread-self/ns/net"
-	if unix.Stat(path, &thread) != nil || unix.Stat(unmoved(), &process) != nil ||
-		thread.Ino == process.Ino && thread.Dev == process.Dev {
+	var thread unix.Stat_t
+	process, err := home()
+	if err != nil || unix.Stat(threadNamespace, &thread) != nil || thread.Ino == process.Ino && thread.Dev == process.Dev {
 		return 0
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(threadNamespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0
 	}
 	return fd
 }
 
-// unmoved is the namespace of a thread that no goroutine has moved: the first,
-// unless it is the one that asks, in which case the second. The runtime starts
-// that for itself before any goroutine can be locked.
-func unmoved() string {
-	first := os.Getpid()
-	if unix.Gettid() != first {
-		return "/proc/self/ns/net"
-	}
-	second := math.MaxInt
-	tasks, _ := os.ReadDir("/proc/self/task")
-	for _, t := range tasks {
-		if tid, err := strconv.Atoi(t.Name()); err == nil && tid != first {
-			second = min(second, tid)
-		}
-	}
-	return fmt.Sprintf("/proc/self/task/%d/ns/net", second)
+// home tells which namespace goroutines of this process are in that are locked
+// to no thread. None of the threads can be named for it: the first one too stays
+// where a goroutine moved it that ended while it was locked there.
+func home() (st unix.Stat_t, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// Otherwise the thread could change between the name and the look at it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err = unix.Stat(threadNamespace, &st)
+	}()
+	<-done
+	return st, err
 }

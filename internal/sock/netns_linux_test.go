@@ -36,7 +36,40 @@ func TestMain(m *testing.M) {
 		}
 		return 0
 	})
+	lab.Child("left-elsewhere", leaveFirst)
 	os.Exit(lab.Main(m))
+}
+
+// A first thread that was moved, and left there, is not taken for the process.
+func TestFirstThreadLeftElsewhere(t *testing.T) {
+	l := lab.New(t)
+	host := l.Host("host")
+	out, stderr, code, err := host.RunChild("left-elsewhere", true)
+	if err != nil || code != 0 {
+		t.Errorf("exit %d, %v: %s%s", code, err, out, stderr)
+	}
+}
+
+// leaveFirst moves the first thread, which the main goroutine is locked to, and
+// looks from another one that is in the same place.
+func leaveFirst([]string) int {
+	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil || unix.Unshare(unix.CLONE_NEWNET) != nil {
+		return 2
+	}
+	defer unix.Close(home)
+	there, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 2
+	}
+	defer unix.Close(there)
+	fd := -1
+	_ = sock.InNamespace(there, func() error { fd = sock.CurrentNamespace(); return nil })
+	if fd <= 0 {
+		fmt.Fprintln(os.Stderr, "elsewhere, beside the first thread, it is at home")
+		return 1
+	}
+	return 0
 }
 
 // A thread elsewhere is told from one at home.
