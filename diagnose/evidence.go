@@ -221,6 +221,13 @@ func (e *evidence) silent() bool {
 	return e.udp != nil && e.udp.End == trace.EndSilent
 }
 
+// lookedInVain reports whether this host itself said that it did not find the
+// next hop. The kernel may have dropped the failed entry from its table since.
+func (e *evidence) lookedInVain() bool {
+	said := func(m *icmperr.Error) bool { return m != nil && m.Kind == icmperr.HostUnreachable && e.isOwn(m.From) }
+	return e.connect != nil && said(e.connect.ICMP) || e.answer != nil && said(e.answer.ICMP) || e.echo != nil && said(e.echo.ICMP)
+}
+
 func (e *evidence) isOwn(a netip.Addr) bool { return slices.Contains(e.own, a.WithZone("")) }
 
 // lastHop returns the farthest router that a trace saw.

@@ -116,9 +116,9 @@ func (e *evidence) neighborFact() Fact {
 	switch {
 	case n == nil && e.hopAnswered(hop):
 		f.State, f.Detail = Yes, f.Subject+" answers"
-	case n == nil:
+	case n == nil && !e.lookedInVain():
 		f.Why = "this host has not had to look for " + f.Subject
-	case n.State&(route.NeighborFailed|route.NeighborIncomplete) != 0:
+	case n == nil || n.State&(route.NeighborFailed|route.NeighborIncomplete) != 0:
 		f.State, f.Detail = No, fmt.Sprintf("%s does not answer %s on %s", f.Subject, protocol, e.iface)
 		if e.gateway.IsValid() && e.outside(hop) {
 			f.Value += "_outside"

@@ -84,7 +84,7 @@ func faults() []fault {
 		},
 		where: (*network).absent,
 		bites: func(t *testing.T, n *network) {
-			wantOutput(t, n.client, "FAILED", "ip", "neigh", "show", n.absent().String())
+			wantNot(t, n.client, "lladdr", "ip", "neigh", "show", n.absent().String())
 		},
 	}, {
 		id: "D17 no name server", routers: 1, target: named, code: diagnose.DNSNoNameserver,
