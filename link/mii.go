@@ -83,7 +83,7 @@ const (
 // MII reads the registers of the PHY (SIOCGMIIREG, which needs CAP_NET_ADMIN). Where
 // that cannot be done it is derived from link modes, and says so and why.
 func (d *Device) MII(ctx context.Context) (MII, error) {
-	m, err := d.miiRegisters(ctx)
+	m, err := d.miiRegisters(ctx, nil)
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, os.ErrPermission) {
 		why := needAdmin(err).Error()
 		modes, modesErr := d.LinkModes(ctx)
@@ -101,6 +101,14 @@ func (d *Device) MII(ctx context.Context) (MII, error) {
 	return m, d.failed("mii", err)
 }
 
+// MIIAt reads the registers of another PHY on the same MDIO bus, by its address (0 to
+// 31). There is nothing that they could be derived from.
+func (d *Device) MIIAt(ctx context.Context, phy uint8) (MII, error) {
+	m, err := d.miiRegisters(ctx, &phy)
+	m.Virtual = d.virtual
+	return m, d.failed("mii", needAdmin(err))
+}
+
 // unwrapOp returns the cause of a section's error.
 func unwrapOp(err error) error {
 	if e, ok := errors.AsType[*OpError](err); ok {
@@ -109,7 +117,8 @@ func unwrapOp(err error) error {
 	return err
 }
 
-func (d *Device) miiRegisters(ctx context.Context) (MII, error) {
+// miiRegisters reads those of a PHY; nil is the one that the driver uses.
+func (d *Device) miiRegisters(ctx context.Context, other *uint8) (MII, error) {
 	if ctx.Err() != nil {
 		return MII{}, context.Cause(ctx)
 	}
@@ -118,6 +127,9 @@ func (d *Device) miiRegisters(ctx context.Context) (MII, error) {
 		return MII{}, err
 	}
 	phy := data.PHY
+	if other != nil {
+		phy = uint16(*other)
+	}
 	regs := make([]uint16, miiRegisters)
 	read := func(r uint16) error {
 		data = nic.MIIData{PHY: phy, Register: r}

@@ -148,7 +148,7 @@ func TestEscaped(t *testing.T) {
 		m = link.DecodeModule(m.Pages)
 		r.Module = &m
 		for _, flag := range []string{"-S", "-i", "-m", "--show-priv-flags", "-v"} {
-			if out := text(t, &r, flag); strings.ContainsAny(out, "\x1b\x07\x9b") || !utf8.ValidString(out) || out == "" {
+			if out := text(t, &r, flag); strings.ContainsAny(out, "\x1b\x07\u009b") || !utf8.ValidString(out) || out == "" {
 				t.Errorf("%s: %q", flag, out)
 			}
 		}

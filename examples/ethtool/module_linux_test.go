@@ -143,16 +143,16 @@ func TestModuleSFP(t *testing.T) {
 	tool := lab.NewCardTool(t, "ethtool")
 	fixtures(t, 150, func(rng *rand.Rand) string {
 		m := randomSFP(rng)
-		diff := ""
+		var diff strings.Builder
 		cards := []*lab.Card{m.card(true, kind8472, 512), m.card(false, kind8472, 512)}
 		if m[lowerHalf][0] == 2 { // soldered: of these ethtool shows pages in hexadecimal
 			cards = cards[:1]
 		}
 		for _, card := range cards {
 			classic, ours := cardAnswer(t, tool, card, "-m", "lo")
-			diff += cmp.Diff(classic, ours)
+			diff.WriteString(cmp.Diff(classic, ours))
 		}
-		return diff
+		return diff.String()
 	})
 }
 
@@ -160,12 +160,12 @@ func TestModuleQSFP(t *testing.T) {
 	tool := lab.NewCardTool(t, "ethtool")
 	fixtures(t, 150, func(rng *rand.Rand) string {
 		m := randomQSFP(rng)
-		diff := ""
+		var diff strings.Builder
 		for _, card := range []*lab.Card{m.card(false, kind8636, 640), m.card(true, kind8636, 640), m.card(true, kind8436, 640)} {
 			classic, ours := cardAnswer(t, tool, card, "-m", "lo")
-			diff += cmp.Diff(classic, ours)
+			diff.WriteString(cmp.Diff(classic, ours))
 		}
-		return diff
+		return diff.String()
 	})
 }
 

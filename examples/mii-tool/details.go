@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -12,6 +13,14 @@ import (
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/link"
 )
+
+// ask reads the PHY of the card, or the one that was asked for.
+func (o *options) ask(ctx context.Context, d *link.Device) (link.MII, error) {
+	if o.phy != nil {
+		return d.MIIAt(ctx, *o.phy)
+	}
+	return d.MII(ctx)
+}
 
 // note says once what the answer does not tell.
 func (o *options) note(d *link.Device, m *link.MII) {

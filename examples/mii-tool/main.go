@@ -33,6 +33,7 @@ type options struct {
 	*cli.Tool
 	verbose     int
 	watch, json bool
+	phy         *uint8          // address of a PHY; nil: the driver's
 	said        map[string]bool // what was said on standard error
 }
 
@@ -47,8 +48,9 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	f := o.Flags
 	f.CountVarP(&o.verbose, "verbose", "v", "what each side can and offers; twice: the registers")
 	f.BoolVarP(&o.watch, "watch", "w", false, "a line whenever something changes")
+	phy := f.Uint8P("phy", "p", 0, "the PHY at this address on the card's MDIO bus")
 	f.BoolVar(&o.json, "json", false, "what the library returns, as JSON")
-	for _, set := range [][2]string{{"R", "reset"}, {"r", "restart"}, {"A", "advertise"}, {"F", "force"}} {
+	for _, set := range [][2]string{{"R", "reset"}, {"r", "restart"}, {"A", "advertise"}, {"F", "force"}, {"l", "log"}} {
 		f.BoolP(set[1], set[0], false, "")
 		_ = f.MarkHidden(set[1])
 	}
@@ -57,6 +59,12 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 	if slices.ContainsFunc([]string{"reset", "restart", "advertise", "force"}, f.Changed) {
 		return o.Usage("this program only shows; to set: /sbin/ethtool -s IF, or /sbin/ethtool -r IF to negotiate anew")
+	}
+	switch {
+	case f.Changed("log"):
+		return o.Usage("this program writes to standard output: mii-tool -w IF | logger")
+	case f.Changed("phy"):
+		o.phy = phy
 	}
 	names := f.Args()
 	if len(names) == 0 {
@@ -70,15 +78,15 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		}
 	}
 	code := cli.Yes
-	last := map[string]string{}
+	last := make([]string, len(names))
 	for {
-		for _, name := range names {
-			if err := o.show(ctx, name, last); err != nil {
+		for i, name := range names {
+			if err := o.show(ctx, name, &last[i]); err != nil {
 				o.failed(name, err)
 				code = cli.No
 			}
 		}
-		if !o.watch {
+		if !o.watch || code != cli.Yes {
 			return code
 		}
 		select {
@@ -108,31 +116,30 @@ func cards(ctx context.Context) (names []string, err error) {
 	return names, err
 }
 
-// show prints one interface; while watching only what has changed.
-func (o *options) show(ctx context.Context, name string, last map[string]string) error {
+// show prints one interface; while watching only what has changed, a line each.
+func (o *options) show(ctx context.Context, name string, last *string) error {
 	d, err := link.OpenDevice(ctx, name, nil)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	m, err := d.MII(ctx)
+	m, err := o.ask(ctx, d)
 	if err != nil {
 		return err
 	}
 	o.note(d, &m)
 	summary := m.Summary()
-	if o.watch && last[name] == summary {
+	if o.watch && *last == summary {
 		return nil
 	}
-	last[name] = summary
+	*last = summary
 	if o.json {
 		return cli.JSONLine(o.Stdout, port{d.Name, m})
 	}
 	line := name + ": " + summary + "\n"
 	if o.watch {
 		line = time.Now().Format("15:04:05 ") + line
-	}
-	if o.verbose > 0 {
+	} else if o.verbose > 0 {
 		line += details(&m, o.verbose > 1)
 	}
 	_, err = io.WriteString(o.Stdout, line)
