@@ -180,7 +180,7 @@ func (t *tool) everybody(ctx context.Context, before bool) bool {
 
 // loopback adds the stanza of lo that everybody has.
 func (t *tool) loopback() {
-	if t.noLoopback || !t.up || !t.all || t.class != "" || t.list {
+	if t.noLoopback || !t.up || !t.all && !t.list || t.class != "" {
 		return
 	}
 	if slices.ContainsFunc(t.config.Stanzas, func(s interfaces.Stanza) bool { return s.Method == "loopback" }) {
