@@ -151,6 +151,9 @@ func TestAllOfMany(t *testing.T) {
 	for _, leave := range []int{0, 1, 2000, 2500, 5999, many} {
 		n := 0
 		for r, err := range All(t.Context(), o) {
+			if n == many && errors.Is(err, ErrInterrupted) {
+				break // by what the kernel tells late of the interfaces
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
