@@ -15,9 +15,9 @@
 // Everything works without privileges. What a missing permission or a closed
 // sysctl leaves open is "not checked", with what would allow it. CAP_NET_RAW
 // adds one proof: that a host which the prefix of this host takes for a
-// neighbour answers by way of the gateway. Nothing is ever
-// sent to a host that the caller did not name and this host is not set up to
-// use (its gateways and name servers); a run sends at most 150 packets.
+// neighbour answers by way of the gateway. Nothing is ever sent to a host that
+// the caller did not name and this host is not set up to use (its gateways and
+// name servers); a run sends at most 150 packets.
 //
 // The decision table behind the causes follows the troubleshooting documents
 // that the project reproduces; protocol facts are those of RFC 792, 1122, 1812,

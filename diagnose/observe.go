@@ -17,6 +17,9 @@ const (
 	samplePatience = 300 * time.Millisecond
 	// maxSampled bounds the interfaces that are looked at in depth.
 	maxSampled = 8
+	// fewDropped is how many packets the reverse path filter drops at least
+	// when it drops what answers the probes; fewer may be anybody's.
+	fewDropped = 3
 )
 
 // observer sees what changes on this host while the probes are under way.
@@ -147,7 +150,7 @@ func (o *observer) stackFacts(ctx context.Context, peers []*evidence) (facts []F
 	}
 	n := grown("IPReversePathFilter")
 	for _, e := range peers {
-		if n == 0 || e.self || e.peer.family() != 4 || !e.silent() || e.complete() != "" {
+		if n < fewDropped || e.self || e.peer.family() != 4 || !e.silent() || e.complete() != "" {
 			continue
 		}
 		f := e.fact(FactReverse)
