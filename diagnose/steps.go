@@ -30,8 +30,8 @@ var procedure = []step{
 	{"address", "Has it an address?", []string{FactAddress}, true, true, "ip -br addr"},
 	{"route", "Is there a route?", []string{FactRoute, FactDefault, FactSend}, true, true, "ip route"},
 	{"gateway", "Does the next hop answer?", []string{FactNeighbor, FactForwards}, true, true, "ip neigh"},
-	{"name", "Does DNS work?", []string{FactHosts, FactConfigured, FactServer, FactRecursion, FactQualified, FactExists, FactName, FactSeveral}, true, true, "cat /etc/resolv.conf"},
-	{"path", "Do packets get there?", []string{FactLoopFree, FactAccepted, FactMTU, FactReverse, FactPath}, false, true, "traceroute -n"},
+	{"name", "Does DNS work?", []string{FactHosts, FactConfigured, FactServer, FactRecursion, FactQualified, FactExists, FactName}, true, true, "cat /etc/resolv.conf"},
+	{"path", "Do packets get there?", []string{FactLoopFree, FactAccepted, FactMTU, FactReverse, FactSeveral, FactPath}, false, true, "traceroute -n"},
 	{"port", "Does the port answer?", []string{FactAnswers, FactReset, FactListening, FactRoom, FactOpen}, false, true, "telnet"},
 	{"listeners", "Who listens here?", []string{FactMemory, FactRoom, FactListeners}, true, false, "ss -lntup"},
 }

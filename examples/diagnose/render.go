@@ -93,7 +93,9 @@ func (p *page) cause(r diagnose.Report, i int, names map[string]string) {
 		mark = p.paint.Yellow("!")
 	}
 	fmt.Fprintf(p, "%s %s %s, %s\n", mark, p.paint.Bold(string(c.Code)), place(c.Where, names), c.Confidence)
-	p.wrap(2, c.Summary)
+	if i > 0 || !r.Verdict.Reached { // else the verdict has said it
+		p.wrap(2, c.Summary)
+	}
 	for _, f := range r.FactsOf(c) {
 		p.labelled("why", f.Detail)
 		if f.Detail != "" && f.Command != "" {
