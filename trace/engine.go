@@ -37,7 +37,8 @@ type EngineOptions struct {
 // needs CAP_NET_RAW; [UDP], [TCP] and [ICMP] do the same without, with sockets
 // and a goroutine for each trace. Its methods may be called by any number of
 // goroutines at the same time. It has no goroutine of its own: of those that
-// wait for a trace, one sends and receives for all.
+// wait for a trace, one sends and receives for all, and starts another to send
+// with it what is much, where there are two processors.
 //
 // However many traces there are, the descriptors are one to wake up, one a
 // family for ICMP (raw(7)), and
@@ -46,8 +47,8 @@ type EngineOptions struct {
 //	TCP   one in the same way, and one a family for what the target answers
 //
 // so that an engine for UDP needs four, and one for TCP in one family four. All
-// methods in both families need seven. One more is open for a moment when a
-// trace begins, to ask the kernel for the source address; an engine in a
+// methods in both families need seven. One more is open for moments in
+// which traces begin, to ask the kernel for source addresses; an engine in a
 // namespace other than that of the process keeps it.
 //
 // The bound ports keep the kernel from giving them to anybody else. Answers

@@ -13,15 +13,18 @@ import (
 )
 
 // rawNet is what an engine sends and receives with. The methods are not called
-// at the same time, except wake and source.
+// at the same time, except wake and source, and send with different lanes.
 type rawNet interface {
 	// source returns what packets to dst leave with, and the scope id of dst.
 	source(dst, want netip.Addr) (src netip.Addr, zone uint32, err error)
+	// asked ends what source keeps open for those who ask one after the other.
+	asked()
 	ports() rawPorts
 	has(v6 bool) bool
 	// send sends packets of one family and returns how many went out; the
-	// error is about the first that did not. It notes when each went.
-	send(v6 bool, ps []rawProbe) (int, error)
+	// error is about the first that did not. It notes when each went. Two
+	// goroutines may send at the same time, in lanes 0 and 1.
+	send(v6 bool, ps []rawProbe, lane int) (int, error)
 	// receive reads what has come, at most some hundreds of packets, and
 	// reports whether that was all.
 	receive(mix uint64, f func(*heard)) (all bool, err error)
@@ -42,7 +45,7 @@ type rawProbe struct {
 }
 
 // rawBatch is how many probes go between two looks at what came back.
-const rawBatch = 64
+const rawBatch = 128
 
 // errFull is a lack of tokens: too many probes are in flight.
 var errFull = errors.New("too many probes in flight")
@@ -75,6 +78,7 @@ type rawEngine struct {
 	credited time.Time // when credit was computed
 	woken    time.Time
 	out      [2][]rawProbe
+	pair     rawPair
 }
 
 // flying is a probe by its token.
@@ -156,6 +160,7 @@ func newRawEngine(n rawNet, o EngineOptions) *rawEngine {
 		net: n, opt: o, port: n.ports(), token: make(chan struct{}, 1), closing: make(chan struct{}),
 		flying: map[uint32]flying{}, targets: map[rawTarget]*rawGroup{}, credit: rawBurst(o.Rate),
 	}
+	e.pair.init(n)
 	var seed [32]byte
 	crand.Read(seed[:])
 	e.rng = rand.NewChaCha8(seed)
@@ -213,6 +218,9 @@ func (e *rawEngine) admit() bool {
 	fresh := e.fresh
 	e.fresh = nil
 	e.door.Unlock()
+	if len(fresh) > 0 {
+		e.net.asked()
+	}
 	for _, t := range fresh {
 		var key [8]byte
 		e.rng.Read(key[:])

@@ -159,7 +159,10 @@ func (e *rawEngine) await(ctx context.Context, a *audience) error {
 		return e.gone()
 	case <-e.token:
 	}
-	defer func() { e.token <- struct{}{} }()
+	defer func() {
+		e.pair.all.Wait()
+		e.token <- struct{}{}
+	}()
 	stop := context.AfterFunc(ctx, e.net.wake)
 	defer stop()
 	for {

@@ -75,25 +75,6 @@ func (e *rawEngine) draw(t *tracing) (uint32, bool) {
 	return 0, false
 }
 
-// send puts probes of one family on their way.
-func (e *rawEngine) send(v6 bool, ps []rawProbe, now time.Time) {
-	for len(ps) > 0 {
-		n, err := e.net.send(v6, ps)
-		for i := range ps[:n] {
-			e.sent(&ps[i])
-		}
-		if ps = ps[n:]; len(ps) == 0 {
-			return
-		}
-		if err == nil {
-			continue
-		}
-		delete(e.flying, ps[0].token)
-		e.unsent(ps[0].t, ps[0].ttl, err, now)
-		ps = ps[1:]
-	}
-}
-
 func (e *rawEngine) sent(s *rawProbe) {
 	t := s.t
 	t.tries, t.out = 0, false

@@ -31,14 +31,15 @@ type rawSockets struct {
 
 	families [2]bool
 
-	in, out *mmsg.Batch
-	heard   heard
+	in    *mmsg.Batch
+	out   [2]*mmsg.Batch // by lane
+	heard heard
 
 	cookie  uint64 // of the namespace
 	askKept bool   // source addresses are asked for with one socket
 
 	mu     sync.Mutex // for what follows
-	ask    int
+	ask    int        // asks for source addresses
 	closed bool
 }
 
@@ -69,7 +70,8 @@ func openRaw(o EngineOptions) (rawNet, error) {
 	}
 	s.families = [2]bool{s.icmp[0] >= 0, s.icmp[1] >= 0}
 	// An ICMP message that quotes a whole packet of an Ethernet fits.
-	s.in, s.out = mmsg.New(rawBatch, 2048, 128), mmsg.New(rawBatch, 128, 0)
+	s.in = mmsg.New(rawBatch, 2048, 128)
+	s.out = [2]*mmsg.Batch{mmsg.New(rawBatch/2, 128, 0), mmsg.New(rawBatch/2, 128, 0)}
 	return s, nil
 }
 
@@ -221,21 +223,21 @@ func (s *rawSockets) has(v6 bool) bool {
 }
 
 // send sends probes of one family, each batch with one system call.
-func (s *rawSockets) send(v6 bool, ps []rawProbe) (int, error) {
-	fd := s.icmp[0]
+func (s *rawSockets) send(v6 bool, ps []rawProbe, lane int) (int, error) {
+	fd, out := s.icmp[0], s.out[lane]
 	if v6 {
 		fd = s.icmp[1]
 	}
-	ps = ps[:min(len(ps), s.out.Len())]
+	ps = ps[:min(len(ps), out.Len())]
 	for i := range ps {
 		f := ps[i].flow
-		f.put(s.out.Data(i, f.length()), ps[i].token, ps[i].ttl)
-		s.out.To(i, f.dst, 0, f.zone)
+		f.put(out.Data(i, f.length()), ps[i].token, ps[i].ttl)
+		out.To(i, f.dst, 0, f.zone)
 	}
 	sent := 0
 	for sent < len(ps) {
 		start := time.Now()
-		n, err := s.out.Send(fd, sent, len(ps))
+		n, err := out.Send(fd, sent, len(ps))
 		if err != nil {
 			return sent, err
 		}

@@ -25,11 +25,7 @@ func (s *rawSockets) rememberNamespace() error {
 	}
 	s.askKept = true
 	var err error
-	s.ask, err = s.asking(netip.IPv6Unspecified())
-	if errors.Is(err, unix.EAFNOSUPPORT) || s.icmp[1] < 0 {
-		closeFD(&s.ask)
-		s.ask, err = s.asking(netip.IPv4Unspecified())
-	}
+	s.ask, err = s.askingBoth()
 	return err
 }
 
@@ -49,13 +45,25 @@ func (s *rawSockets) asking(family netip.Addr) (int, error) {
 	return sock.Open(family, unix.SOCK_DGRAM, 0, sock.Options{Device: s.opt.Device, Mark: s.opt.Mark})
 }
 
+// askingBoth is asking in all families of the engine.
+func (s *rawSockets) askingBoth() (int, error) {
+	if s.icmp[1] < 0 {
+		return s.asking(netip.IPv4Unspecified())
+	}
+	fd, err := s.asking(netip.IPv6Unspecified())
+	if err == nil && s.icmp[0] >= 0 {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0) // whatever net.ipv6.bindv6only says
+	}
+	return fd, err
+}
+
+// source asks with the socket that there is, or a new one, which serves until
+// asked is called.
 func (s *rawSockets) source(dst, want netip.Addr) (src netip.Addr, zone uint32, err error) {
-	if dst.Zone() != "" || s.askKept {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.closed {
-			return src, 0, unix.EBADF
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return src, 0, unix.EBADF
 	}
 	if dst.Zone() != "" {
 		if zone = sock.ZoneIndex(s.icmp[1], dst.Zone()); zone == 0 {
@@ -63,38 +71,55 @@ func (s *rawSockets) source(dst, want netip.Addr) (src netip.Addr, zone uint32, 
 		}
 		dst = sock.WithZone(dst, zone)
 	}
-	if s.askKept {
-		if err = disconnect(s.ask); err == nil {
-			src, err = sourceOf(s.ask, dst, want)
-		}
-		return src, zone, err
+	if s.ask < 0 {
+		err = s.askAnew()
+	} else {
+		err = disconnect(s.ask)
 	}
-	src, here, err := s.askNew(dst, want)
-	if !here {
-		// The calling thread is in another namespace; a new one is in that of
-		// the process, where the engine was opened.
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			src, _, err = s.askNew(dst, want)
-		}()
-		<-done
+	if err == nil {
+		src, err = sourceOf(s.ask, dst, want)
 	}
 	return src, zone, err
 }
 
-func (s *rawSockets) askNew(dst, want netip.Addr) (src netip.Addr, here bool, err error) {
-	fd, err := s.asking(dst)
-	if err != nil {
-		return src, true, err
+func (s *rawSockets) asked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.askKept {
+		closeFD(&s.ask)
 	}
-	defer unix.Close(fd)
-	if c := namespaceCookie([2]int{fd, -1}); c != s.cookie {
-		return src, false, nil
-	}
-	src, err = sourceOf(fd, dst, want)
-	return src, true, err
 }
+
+// askAnew opens a socket to ask with, in the namespace of the process, where
+// the engine was opened: that of the calling thread, or else of a new one.
+func (s *rawSockets) askAnew() error {
+	here, err := s.openAsk()
+	if !here {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, err = s.openAsk()
+		}()
+		<-done
+	}
+	return err
+}
+
+// openAsk opens the socket to ask with and reports whether the calling thread
+// is in the right namespace.
+func (s *rawSockets) openAsk() (here bool, err error) {
+	if s.ask, err = s.askingBoth(); err != nil {
+		s.ask = -1
+		return true, err
+	}
+	if c := namespaceCookie([2]int{s.ask, -1}); c != s.cookie {
+		closeFD(&s.ask)
+		return false, errElsewhere
+	}
+	return true, nil
+}
+
+var errElsewhere = errors.New("the engine's network namespace cannot be entered")
 
 // sourceOf connects a datagram socket to find out the source address, which
 // sends nothing.

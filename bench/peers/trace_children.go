@@ -144,8 +144,8 @@ func oursCrowd(word string, probes, queries int, hops, blocks []netip.Addr) (c c
 					c.Wrong++
 				}
 				done := c.Probes >= probes || c.Wrong > 1000
-				// One more is open for the moment in which a trace begins.
-				if n := c.Paths - 5*atOnce; n >= 0 && n < 50 {
+				// One more is open for moments in which traces begin.
+				if n := c.Paths - 5*atOnce; n >= 0 && n < 1000 {
 					c.Descriptors = min(c.Descriptors, descriptors()-before)
 				}
 				mu.Unlock()
