@@ -111,14 +111,16 @@ func TestScripts(t *testing.T) {
 	l := lab.New(t)
 	classic, our := newSide(t, l, "classic", dir), newSide(t, l, "ours", dir)
 	scripts := filepath.Join(dir, "network")
-	script := "#!/bin/sh\necho $0 $# | sed 's,.*/\\(if-\\),\\1,' >> LOG\n" + log + "\n"
-	script = strings.ReplaceAll(strings.ReplaceAll(script, "LOG\n", "LOGS/$(readlink /proc/self/ns/net | tr -dc 0-9)\n"), "LOGS", dir)
+	name := "#!/bin/sh\necho \"${0##*/if-} $#\" >> LOGS/$(readlink /proc/self/ns/net | tr -dc 0-9)\n"
+	name = strings.ReplaceAll(name, "LOGS", dir)
+	script := name + strings.ReplaceAll(log, "LOGS", dir) + "\n"
 	for _, phase := range []string{"if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d"} {
 		if err := os.MkdirAll(filepath.Join(scripts, phase, "directory"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for name, mode := range map[string]os.FileMode{"10first": 0o755, "Second-one_": 0o755, "no.dots": 0o755, "not-executable": 0o644} {
-			write(t, filepath.Join(scripts, phase, name), script, mode)
+		write(t, filepath.Join(scripts, phase, "10first"), script, 0o755)
+		for file, mode := range map[string]os.FileMode{"Second-one_": 0o755, "no.dots": 0o755, "not-executable": 0o644} {
+			write(t, filepath.Join(scripts, phase, file), name, mode)
 		}
 	}
 	write(t, filepath.Join(scripts, "if-up.d", "last"), "#!/bin/sh\n[ \"$LOGICAL\" != bad ]\n", 0o755)
@@ -150,7 +152,7 @@ iface bad inet manual
 			t.Fatalf("%s (-classic +ours):\n%s\n%s\n%s", line, d, out, stderr)
 		}
 	}
-	if got := our.kept(t); !slices.Contains(got, "if-up.d/10first 0") || !slices.Contains(got, "IF_WPA_SOME_THING=yes") || !slices.Contains(got, "IFACE=--all") {
+	if got := our.kept(t); !slices.Contains(got, "up.d/10first 0") || !slices.Contains(got, "IF_WPA_SOME_THING=yes") || !slices.Contains(got, "IFACE=--all") {
 		t.Errorf("scripts were not run: %q", got)
 	}
 }
