@@ -22,7 +22,7 @@ type Graph struct {
 	Edges    []Edge      `json:"edges"`    // by From, To
 	Diamonds []Diamond   `json:"diamonds"` // by TTL
 	Paths    []FlowPath  `json:"paths"`    // of flows that are known at each TTL
-	FullMDA  []Stretch   `json:"full_mda,omitzero"`
+	Uneven   []Stretch   `json:"uneven,omitzero"`
 	Reached  bool        `json:"reached"` // some flow reached the target
 	End      End         `json:"end"`     // why the longest path ends
 	Loops    []LoopEntry `json:"loops,omitzero"`
@@ -107,7 +107,8 @@ type Diamond struct {
 // Length is the number of TTLs from the vertex where paths part to the last.
 func (d Diamond) Length() int { return d.LastTTL - d.FirstTTL }
 
-// Stretch is a range of TTLs that MDA-Lite left to MDA.
+// Stretch is a range of TTLs within which branches cross, or vertices of one TTL
+// have different numbers of successors.
 type Stretch struct {
 	FirstTTL int `json:"first_ttl"`
 	LastTTL  int `json:"last_ttl"`

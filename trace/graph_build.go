@@ -46,8 +46,8 @@ func (g *Graph) fill(r multipath.Result, answers map[answerKey]Reply, name func(
 			Lowest: p.Min, Average: average(p.Sum, p.Answered),
 		})
 	}
-	for _, s := range r.Full {
-		g.FullMDA = append(g.FullMDA, Stretch{s.From, s.To})
+	for _, s := range r.Uneven {
+		g.Uneven = append(g.Uneven, Stretch{s.From, s.To})
 	}
 	g.Complete, g.Bound = r.Stop == multipath.StopDone, r.Failure
 	g.Flows, g.Explored, g.Packets = r.Flows, r.Explored, r.Probes

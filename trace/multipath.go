@@ -14,10 +14,9 @@ type Algorithm uint8
 
 // The algorithms.
 const (
-	// AlgorithmLite is MDA-Lite (Vermeulen et al., arXiv 1809.10070): as long
-	// as branches do not cross and have as many successors each, TTLs are
-	// probed as a whole. Two flows a vertex find out; where it is otherwise,
-	// the stretch between the points where all paths meet is left to MDA.
+	// AlgorithmLite is after MDA-Lite (Vermeulen et al., arXiv 1809.10070): the
+	// vertices of a TTL are taken to be alike until they are seen to differ, so
+	// that what is known of the others need not be found out of each again.
 	AlgorithmLite Algorithm = iota
 	// AlgorithmMDA is the multipath detection algorithm (Veitch et al.,
 	// INFOCOM 2009): the stopping rule is applied to each vertex.
@@ -143,14 +142,19 @@ const multipathRate = 250
 // as likely, would be left too early, at n_1 … or n_k, with a probability of
 // at most e. For e = 0.05: 6, 11, 16, 21, 27, 33, 39 …
 //
+// MDA-Lite follows fewer flows where a TTL has several vertices: it weighs how
+// likely a further successor is by how many the other vertices show, and goes on
+// until the probabilities of missing something at a TTL add up to at most e.
+//
 // The Failure asked for is that of the whole graph: e is Failure/(b+1), with b
 // the branching vertices known so far (MDA-Lite: TTLs behind which paths
 // branch), which adds up to Failure over these and one that was overlooked. It
 // is not covered when balancers prefer some successors, when flows are not
 // independent because balancers in a row use the same hash with the same seed,
-// when a missed branch hides further balancers, and, with MDA-Lite,
-// when the test for crossing branches fails: a vertex that has two successors
-// where others have one is overlooked by two flows half of the time.
+// or when a missed branch hides further balancers. With MDA-Lite it is that of
+// graphs on average, and less sure where one vertex alone differs from the
+// others of its TTL: of those that have two successors where all others have
+// one, 6 % are overlooked, and 26 % where the others all lead to the same.
 //
 // # Effort
 //

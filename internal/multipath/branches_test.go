@@ -18,7 +18,8 @@ import (
 // in thousands of flows. The branches meet at one address, or at one each, as
 // they do in IPv6.
 func TestFaultyBranches(t *testing.T) {
-	const seeds, longest = 150, time.Minute
+	t.Parallel()
+	const seeds, longest = 80 / fewer, 2 * time.Minute
 	for name, nodes := range map[string][]fakenet.Node{
 		"one":   {{Succ: []int{1, 2, 3}}, {Succ: []int{4}, Silent: true}, {Succ: []int{4}, Drop: 0.3}, {Succ: []int{4}}, {Succ: []int{5}}, {}},
 		"three": {{Succ: []int{1, 2, 3}}, {Succ: []int{4}, Silent: true}, {Succ: []int{5}, Drop: 0.3}, {Succ: []int{6}}, {Succ: []int{7}}, {Succ: []int{7}}, {Succ: []int{7}}, {}},
@@ -49,8 +50,9 @@ func TestFaultyBranches(t *testing.T) {
 // TestLimitedHops: routers that limit their answers are not taken for silent
 // ones, whatever the limit.
 func TestLimitedHops(t *testing.T) {
+	t.Parallel()
 	for _, every := range []time.Duration{300 * time.Millisecond, time.Second} {
-		for seed := range 200 {
+		for seed := range 200 / fewer {
 			nodes := star(3)
 			for i := range 5 {
 				nodes[i].Every = every

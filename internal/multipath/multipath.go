@@ -4,15 +4,43 @@
 // on networks in memory alike.
 //
 // MDA is the multipath detection algorithm of Veitch, Augustin, Teixeira and
-// Friedman ("Failure control in multipath route tracing", INFOCOM 2009): every
-// vertex is taken for a balancer and sent flows through until its successors
-// are known to the bound (see rule). Finding enough flows that pass a vertex is
-// what costs (node control). Lite is MDA-Lite of Vermeulen, Strowes, Fourmaux
-// and Friedman (arXiv 1809.10070): between the points where all paths meet,
-// each TTL is probed as a whole, which is enough where the balancers spread
-// evenly and their branches do not cross; two flows a vertex test for crossing
-// (meshing), and where there is some, or branches have different numbers of
-// successors, that stretch is left to MDA.
+// Friedman ("Failure control in multipath route tracing", INFOCOM 2009; first in
+// Augustin, Friedman and Teixeira, "Multipath tracing with Paris traceroute",
+// E2EMON 2007): every vertex is taken for a balancer and sent flows through
+// until its successors are known to the bound (see rule). Finding enough flows
+// that pass a vertex is what costs (node control).
+//
+// Lite has the aim of MDA-Lite of Vermeulen, Strowes, Fourmaux and Friedman
+// ("Multilevel MDA-Lite Paris Traceroute", IMC 2018, arXiv 1809.10070): to pay
+// less where the vertices of a hop are alike. Theirs probes each hop as a whole,
+// tests it with two flows a vertex for crossing and unequal branches, and starts
+// over with MDA where there are some. This one follows flows vertex by vertex,
+// but lets the vertices of a hop share one part of the bound and learn from each
+// other how many successors to expect, so that no stretch is left to MDA.
+//
+// # The bound of Lite
+//
+// Let a vertex show k successors after n flows. If it has j, spread over evenly,
+// that is C(j,k) (k/j)^n times as likely as if it has k. MDA takes each vertex by
+// itself and every j for possible. Lite takes the numbers of successors of the
+// vertices of one hop to be drawn from one distribution, of which nothing is
+// known but that (a Dirichlet prior with the weight odd for each number): j is
+// then to k beforehand as odd + the others that show j to odd + the others that
+// show k. The product of the two are the odds that something was missed behind
+// the vertex, and the sum over the vertices bounds the probability for the hop,
+// given all that was seen. Flows are followed until it is at most e. Such a
+// bound holds whenever one stops and whichever flows one chose for it, so that
+// the vertices may take unequal parts, and looking often costs nothing. That
+// all vertices which show k have one more is tested apart, on their flows taken
+// together: (k+1)^m (k/(k+1))^N is at most e for m of them with N flows. A hop
+// with one vertex is left by the rule of MDA. With e = Failure/(b+1), b being the
+// hops behind which paths branch, the sum over the graph, and over one hop
+// whose branching was overlooked, is at most Failure.
+//
+// This is a mean over the graphs that the assumption describes, not a bound for
+// each: one vertex that differs from all the others of its hop is overlooked
+// more often (at 0.05, of hops 2 to 16 wide: 6 %), most of all where the flows of
+// all others meet in one vertex (26 %). MDA's bound covers both.
 package multipath
 
 import (
@@ -131,8 +159,9 @@ type Result struct {
 	Flows    int
 	Failure  float64 // sum of what was left to chance at the branchings, and one more
 	Stop     Stop
-	Full     []Span // stretches that Lite left to MDA
+	Uneven   []Span // stretches where branches cross or differ
 }
 
-// Span is a stretch of TTLs between two points where all paths meet.
+// Span is a stretch of TTLs, from vertices that are not alike to the last
+// successors of such.
 type Span struct{ From, To int }

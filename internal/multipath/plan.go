@@ -25,6 +25,7 @@ type plan struct {
 	exhausted bool
 	strict    bool // one probe of a flow in flight
 	dirty     bool
+	rushed    bool  // no hop waits for the one before, because that lacks what it cannot get
 	explored  int   // probes when the graph was known, 0 before
 	chosen    []int // flows that are measured
 	measuring bool
@@ -46,8 +47,8 @@ const (
 // cell is a flow at a hop.
 type cell struct {
 	state     state
-	tries     uint8
-	again     bool // asked once more
+	tries     uint8 // that were lost
+	again     bool  // asked once more
 	vertex    int32
 	sent, got uint16
 	min, sum  time.Duration
@@ -68,8 +69,10 @@ type vertex struct {
 	// Derived.
 	flows      []int32
 	succ, pred []link
-	s, w       int // flows probed, and queued, at the next hop
-	known      int // flows whose vertex at the hop before is known, or asked for
+	s, w       int     // flows probed, and queued, at the next hop
+	need       int     // flows that have to be followed to the next hop
+	miss       float64 // bounds the probability that a successor was missed
+	known      int     // flows whose vertex at the hop before is known, or asked for
 }
 
 // link counts the flows between two vertices.
@@ -80,7 +83,7 @@ type link struct {
 
 type hop struct {
 	byAddr map[source]int32
-	full   bool // explored by vertex
+	held   bool // explored when the hop before is known
 
 	repeats, repeating int // probes of a flow that was known, answered and under way
 	spread             bool
@@ -135,7 +138,7 @@ const (
 func newPlan(c Config) *plan {
 	p := &plan{c: c, rules: map[int]*rule{}, dirty: true, strict: c.Alone}
 	p.verts = []vertex{{}}
-	p.hops = []hop{{live: []int32{0}, single: true, full: c.Algorithm == MDA}}
+	p.hops = []hop{{live: []int32{0}, single: true}}
 	return p
 }
 
@@ -154,7 +157,7 @@ func (p *plan) cell(f, i int) *cell {
 
 func (p *plan) grow(i int) {
 	for len(p.hops) <= i {
-		p.hops = append(p.hops, hop{byAddr: map[source]int32{}, full: p.c.Algorithm == MDA})
+		p.hops = append(p.hops, hop{byAddr: map[source]int32{}})
 	}
 }
 
@@ -288,7 +291,7 @@ func add(links []link, to int32) []link {
 }
 
 // count finds out how many tests could have failed: one a branching vertex, or
-// one a hop where hops are probed as a whole.
+// one a hop where vertices are held to be alike.
 func (p *plan) count() {
 	p.tests = 0
 	for i := range p.hops {
@@ -299,7 +302,7 @@ func (p *plan) count() {
 				n++
 			}
 		}
-		if !h.full {
+		if p.c.Algorithm == Lite {
 			n = min(n, 1)
 		}
 		p.tests += n

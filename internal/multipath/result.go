@@ -2,6 +2,7 @@ package multipath
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -30,7 +31,7 @@ func (p *plan) measure() {
 			for i := 1; i <= p.last(f); i++ {
 				if c := p.cell(f, i); c.state == answered && int(c.sent) <= n {
 					p.hops[i].repeating++
-					p.queue = append(p.queue, want{f, i, true})
+					p.queue = append(p.queue, want{flow: f, hop: i, again: true})
 				}
 			}
 		}
@@ -132,26 +133,36 @@ func (p *plan) judge(i int, v int32, x *Vertex) {
 		x.Settled = x.Final
 		return
 	}
-	k, probed := len(y.succ), y.s
-	if next := &p.hops[i+1]; !p.hops[i].full || next.unsure || x.PerPacket {
-		k, probed = len(next.live), next.resolved
+	x.Settled, x.Failure = y.s >= y.need && !p.hops[i].held, y.miss
+	if next := &p.hops[i+1]; next.unsure || x.PerPacket {
+		x.Settled = next.resolved >= p.need(len(next.live))
+		x.Failure = missed(len(next.live), next.resolved)
 	}
-	x.Settled = probed >= p.need(k)
-	x.Failure = missed(k, probed)
 	if x.Settled {
 		x.Failure = min(x.Failure, p.level())
 	}
 }
 
-// chance returns the greatest probability of a miss behind a hop.
-func (p *plan) chance(i int) (most float64) {
+// chance bounds the probability of a miss behind a hop: for MDA-Lite of any, for
+// MDA the greatest of the vertices, of which each has its test.
+func (p *plan) chance(i int) (c float64) {
+	settled := true
 	for _, v := range p.hops[i].live {
 		x := p.verts[v].Vertex
-		if p.judge(i, v, &x); !x.Final {
-			most = max(most, x.Failure)
+		p.judge(i, v, &x)
+		switch {
+		case x.Final:
+		case p.c.Algorithm == Lite:
+			c += x.Failure
+			settled = settled && x.Settled
+		default:
+			c = max(c, x.Failure)
 		}
 	}
-	return most
+	if p.c.Algorithm == Lite && settled {
+		c = min(c, p.level())
+	}
+	return c
 }
 
 // totals adds up the probes to the vertices of a hop.
@@ -217,19 +228,36 @@ func (p *plan) way(f int, index map[int32]int) (vertices []int, key string) {
 	return vertices, string(b)
 }
 
-// spans lists the stretches that Lite has left to MDA.
+// spans lists the stretches where vertices are not alike.
 func (p *plan) spans(r *Result) {
-	if p.c.Algorithm == MDA {
-		return
-	}
-	for i := 0; i < len(p.hops); i++ {
-		if !p.hops[i].full {
+	for i := 1; i < len(p.hops); i++ {
+		if !p.uneven(i) {
 			continue
 		}
 		from := i
-		for i+1 < len(p.hops) && p.hops[i+1].full && len(p.hops[i+1].live) > 1 {
+		for i+1 < len(p.hops) && p.uneven(i+1) {
 			i++
 		}
-		r.Full = append(r.Full, Span{p.ttl(from), p.ttl(i + 1)})
+		r.Uneven = append(r.Uneven, Span{p.ttl(from), p.ttl(i + 1)})
 	}
+}
+
+// uneven reports whether the vertices of a hop differ in their numbers of
+// successors, or branches cross behind them, as far as links are known.
+func (p *plan) uneven(i int) bool {
+	if i+1 >= len(p.hops) || p.hops[i+1].unsure || p.perPacket(i) {
+		return false
+	}
+	least, most := math.MaxInt, 0
+	for _, v := range p.hops[i].live {
+		x := &p.verts[v]
+		if x.Final || len(x.succ) == 0 {
+			continue
+		}
+		least, most = min(least, len(x.succ)), max(most, len(x.succ))
+		if len(x.succ) > 1 && slices.ContainsFunc(x.succ, func(l link) bool { return len(p.verts[l.to].pred) > 1 }) {
+			return true
+		}
+	}
+	return least < most
 }

@@ -6,32 +6,34 @@ import "slices"
 // under way will be. So exploring in parallel costs no more probes than one at
 // a time.
 func (p *plan) refill() {
-	for range 3 { // what switches to MDA asks at once
-		p.scout()
-		p.derive()
-		for i := range p.hops {
-			p.reopen(i)
-		}
-		last := min(p.far+1, p.lastHop())
-		for i := range last {
-			p.grow(i + 1)
-			if i > 0 && !p.goesOn(i) {
-				break
-			}
-			if p.hops[i].full && !p.hops[i+1].unsure && !p.perPacket(i) {
-				p.byVertex(i)
-			} else {
-				p.byHop(i)
-			}
-			p.repeat(i)
-		}
-		if !p.switchover() {
+	p.scout()
+	p.derive()
+	for i := range p.hops {
+		p.reopen(i)
+	}
+	last := min(p.far+1, p.lastHop())
+	for i := range last {
+		p.grow(i + 1)
+		if i > 0 && !p.goesOn(i) {
 			break
 		}
+		p.share(i)
+		if p.hops[i+1].unsure || p.perPacket(i) {
+			p.byHop(i)
+		} else {
+			p.byVertex(i)
+		}
+		p.repeat(i)
 	}
-	if len(p.queue) == 0 && len(p.flying) == 0 {
-		p.measure()
+	if len(p.queue) > 0 || len(p.flying) > 0 {
+		return
 	}
+	if !p.rushed && slices.ContainsFunc(p.hops, func(h hop) bool { return h.held }) {
+		p.rushed = true
+		p.refill()
+		return
+	}
+	p.measure()
 }
 
 // goesOn reports whether a path leads beyond a hop.
@@ -70,7 +72,7 @@ func (p *plan) byVertex(i int) {
 		if x.Final {
 			continue
 		}
-		miss := p.need(len(x.succ)) - x.s - x.w
+		miss := x.need - x.s - x.w
 		miss -= p.follow(v, i, miss)
 		for ; miss > 0; miss-- {
 			lacking = append(lacking, v)
@@ -124,6 +126,9 @@ func (p *plan) find(i int, lacking []int32) {
 	if i == 0 || p.hops[i].single {
 		return // all pass, and there are no more
 	}
+	if len(p.hops[i].live) < 2 && !p.complete(i-1) {
+		return // that all pass is what is being found out
+	}
 	n := len(lacking) - p.hops[i].waiting
 	for _, v := range lacking {
 		if n <= 0 {
@@ -169,61 +174,12 @@ func (p *plan) trace(i int) {
 	}
 }
 
-// byHop asks for the probes behind a hop as a whole.
+// byHop asks for the probes behind a hop as a whole, where two probes of one
+// flow need not pass the same vertices.
 func (p *plan) byHop(i int) {
 	next := &p.hops[i+1]
 	p.any(i+1, p.need(len(next.live))-next.resolved-next.waiting, func(int) bool { return true })
 	p.trace(i)
-	if next.unsure || p.perPacket(i) {
-		return
-	}
-	forward, backward := p.degrees(i)
-	var lacking []int32
-	for _, v := range p.hops[i].live {
-		x := &p.verts[v]
-		if miss := forward - x.s - x.w; !x.Final && miss > 0 {
-			for range miss - p.follow(v, i, miss) {
-				lacking = append(lacking, v)
-			}
-		}
-	}
-	p.find(i, lacking)
-	lacking = lacking[:0]
-	for _, v := range p.hops[i+1].live {
-		x := &p.verts[v]
-		miss := backward - x.known
-		for _, f := range x.flows {
-			if miss > 0 && p.at(int(f), i) < 0 && p.state(int(f), i) == unknown {
-				p.enqueue(int(f), i)
-				miss--
-			}
-		}
-		if backward > 1 {
-			for range miss {
-				lacking = append(lacking, v)
-			}
-		}
-	}
-	p.find(i+1, lacking)
-}
-
-// crossing is the number of flows a vertex that are followed to find out
-// whether branches cross.
-const crossing = 2
-
-// degrees returns how many flows each vertex needs whose next, and former,
-// vertex is known.
-func (p *plan) degrees(i int) (forward, backward int) {
-	here, next := len(p.hops[i].live), len(p.hops[i+1].live)
-	forward, backward = 1, 1
-	switch {
-	case here < 2 || next < 2:
-	case here >= next:
-		forward = crossing
-	default:
-		backward = crossing
-	}
-	return forward, backward
 }
 
 // repeat sends flows once more where hop i branches, to find out whether they
@@ -258,63 +214,7 @@ func (p *plan) repeat(i int) {
 		if c := p.cell(int(f), i+1); c.state == answered && !c.again && i+1 <= p.flows[f].end {
 			c.again = true
 			next.repeating++
-			p.queue = append(p.queue, want{int(f), i + 1, true})
+			p.queue = append(p.queue, want{flow: int(f), hop: i + 1, again: true})
 		}
 	}
-}
-
-// switchover leaves stretches between meeting points to MDA where branches
-// cross or differ. It reports whether there were any new.
-func (p *plan) switchover() (changed bool) {
-	for a := 0; a < len(p.hops)-1; {
-		b := a + 1
-		for b < len(p.hops)-1 && len(p.hops[b].live) > 1 {
-			b++
-		}
-		if b > a+1 && !p.hops[a].full && p.quiet(a+1, b) && p.uneven(a, b) {
-			for i := a; i < b; i++ {
-				p.hops[i].full = true
-			}
-			changed = true
-		}
-		a = b
-	}
-	return changed
-}
-
-// quiet reports whether nothing is asked at hops, behind balancers that are
-// not known to spread single packets.
-func (p *plan) quiet(from, to int) bool {
-	for i := from; i <= to; i++ {
-		if h := &p.hops[i]; h.waiting > 0 || h.repeating > 0 || h.unsure || h.spread {
-			return false
-		}
-	}
-	return true
-}
-
-// uneven reports whether branches between two meeting points cross, differ in
-// their number of successors, or end.
-func (p *plan) uneven(a, b int) bool {
-	for i := a + 1; i < b; i++ {
-		here, next := p.hops[i].live, p.hops[i+1].live
-		if p.hops[i].finals {
-			return true
-		}
-		if i+1 == b {
-			break
-		}
-		out := make([]int, 0, len(here))
-		for _, v := range here {
-			out = append(out, len(p.verts[v].succ))
-		}
-		in := make([]int, 0, len(next))
-		for _, v := range next {
-			in = append(in, len(p.verts[v].pred))
-		}
-		if slices.Min(out) != slices.Max(out) || slices.Min(in) != slices.Max(in) || slices.Max(in) > 1 && slices.Max(out) > 1 {
-			return true
-		}
-	}
-	return false
 }
