@@ -36,6 +36,7 @@ var nameAndAddress = regexp.MustCompile(`(from |From |\()[^ (]+ \(([0-9a-f.:]+)\
 // With a name server that answers, the names are those of the installed ping,
 // in every place.
 func TestNamesAgainstPing(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("ping"); err != nil {
 		t.Skip("needs ping")
 	}
@@ -82,6 +83,7 @@ func arpa(hex string) string {
 
 // What a name server says never reaches the terminal as it is.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	client, _ := twoNets(t)
 	client.Hosts("10.2.0.2 web1\n10.1.0.1 evil\x1b[31m\n")
 	client.ServeDNS("127.0.0.1:53", func(q lab.DNSQuery) lab.DNSReply {

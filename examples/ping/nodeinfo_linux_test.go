@@ -44,6 +44,7 @@ func responder(query []byte) [][]byte {
 }
 
 func TestNodeInfoAgainstPing(t *testing.T) {
+	t.Parallel()
 	client, server := forgedPair(t)
 	server.AnswerICMPv6(139, responder)
 	server.Addr("eth0", "fe80::1/64")

@@ -80,7 +80,7 @@ func compareAll(t *testing.T, h *lab.Host, privileged bool, lines []string) {
 	}
 	all.Wait()
 	for i, line := range lines {
-		for try := 0; try < 3 && diffs[i] != ""; try++ {
+		for try := 0; try < 8 && diffs[i] != ""; try++ {
 			diffs[i] = differs(h, privileged, line)
 		}
 		if diffs[i] != "" {
@@ -150,9 +150,11 @@ func newChain(t *testing.T, r *rand.Rand) *chain {
 }
 
 func TestAgainstPing(t *testing.T) {
+	t.Parallel()
 	for range 2 {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel() // it is waiting, mostly
 			r := rand.New(rand.NewPCG(seed, 1))
 			c := newChain(t, r)
 			var lines []string
@@ -212,6 +214,7 @@ func TestLinkLocalAgainstPing(t *testing.T) {
 // Replies that are slow, and every one of them twice: what is in flight when
 // the last packet goes out, and what is waited for then.
 func TestAgainstPingSlow(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t)
 	client, server := l.Host("client"), l.Host("server")
 	l.Wire(client.Port("eth0", "10.1.0.2/24", "fd00:1::2/64"), server.Port("eth0", "10.1.0.1/24", "fd00:1::1/64"),
