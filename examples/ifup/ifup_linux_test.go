@@ -221,11 +221,11 @@ func TestAgainstIfup(t *testing.T) {
 	needs(t, "ifup", "ip")
 	rng := seeded(t)
 	dir := t.TempDir()
-	const rounds = 12
+	const rounds = 8
 	var l *lab.Lab
 	var classic, our side
 	for i := range rounds {
-		if i%6 == 0 { // a file finds what those before have left
+		if i%4 == 0 { // a file finds what those before have left
 			l = lab.New(t)
 			classic, our = newSide(t, l, "classic", dir), newSide(t, l, "ours", dir)
 		}
