@@ -3,6 +3,7 @@ package diagnose_test
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -99,12 +100,14 @@ func oddFaults() []fault {
 func TestLostDatagrams(t *testing.T) {
 	t.Parallel()
 	n := build(t, 1)
-	good, seen := n.zone().Answer, map[string]bool{}
+	var seen sync.Map // questions come side by side
+	good := n.zone().Answer
 	n.serve(func(q lab.DNSQuery) lab.DNSReply {
 		key := q.Name + q.Type.String()
-		if q.Type == dnsmessage.TypeA && !seen[key] {
-			seen[key] = true
-			return lab.DNSReply{Drop: true}
+		if q.Type == dnsmessage.TypeA {
+			if _, known := seen.LoadOrStore(key, true); !known {
+				return lab.DNSReply{Drop: true}
+			}
 		}
 		return good(q)
 	})
