@@ -13,12 +13,15 @@ import (
 	"github.com/netsonde/netsonde/internal/lab"
 )
 
+// patient is the timeout where an answer is sure to come.
+const patient = 30 * time.Second
+
 // The identifier that was asked for is used, in both families, and nobody else
 // gets it from an unprivileged socket.
 func TestIdentifierAsked(t *testing.T) {
 	client, _, server := twoNets(t)
 	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
-		e := open(t, client, Options{Identifier: 258})
+		e := open(t, client, Options{Identifier: 258, Timeout: patient})
 		if ids := e.Identifiers(); !slices.Equal(ids.IPv4, []uint16{258}) || !slices.Equal(ids.IPv6, []uint16{258}) {
 			t.Errorf("identifiers %+v", ids)
 		}
@@ -43,7 +46,7 @@ func TestIdentifierAsked(t *testing.T) {
 			t.Errorf("the same once more: %v", err)
 		}
 	})
-	zero := openIn(t, client, true, Options{Identifier: -1})
+	zero := openIn(t, client, true, Options{Identifier: -1, Timeout: patient})
 	if r := mustPing(t, zero, server4); r.Outcome != OutcomeReply || r.Method != MethodICMPRaw || zero.Identifiers().IPv4[0] != 0 {
 		t.Errorf("identifier 0: %v by %v", r.Outcome, r.Method)
 	}
@@ -115,7 +118,7 @@ func TestFlowLabel(t *testing.T) {
 	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
 		// Two engines may have the same one.
 		for range 2 {
-			e := open(t, client, Options{FlowLabel: 0x12345, TOS: 0x28})
+			e := open(t, client, Options{FlowLabel: 0x12345, TOS: 0x28, Timeout: patient})
 			arrives := listen(t, server, server6)
 			if r := mustPing(t, e, server6); r.Outcome != OutcomeReply {
 				t.Errorf("%v", r.Outcome)
@@ -137,7 +140,7 @@ func TestFlowLabel(t *testing.T) {
 func TestDontRoute(t *testing.T) {
 	client, _, _ := twoNets(t)
 	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
-		e := open(t, client, Options{DontRoute: true})
+		e := open(t, client, Options{DontRoute: true, Timeout: patient})
 		if r := mustPing(t, e, gw4); r.Outcome != OutcomeReply {
 			t.Errorf("the neighbour: %v %s", r.Outcome, r.Err)
 		}
@@ -151,7 +154,7 @@ func TestConnect(t *testing.T) {
 	client, _, _ := twoNets(t)
 	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
 		for to, others := range map[string][]string{server4: {gw4, server6}, server6: {gw6, server4}} {
-			e := open(t, client, Options{Connect: netip.MustParseAddr(to), Timeout: 10 * time.Second})
+			e := open(t, client, Options{Connect: netip.MustParseAddr(to), Timeout: patient})
 			for range 3 {
 				if r := mustPing(t, e, to); r.Outcome != OutcomeReply {
 					t.Errorf("%s: %v %s", to, r.Outcome, r.Err)
@@ -179,7 +182,7 @@ func TestConnect(t *testing.T) {
 func TestSendBuffer(t *testing.T) {
 	client, _, _ := twoNets(t)
 	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
-		e := open(t, client, Options{SendBuffer: 1, Size: 1400, Timeout: 20 * time.Second})
+		e := open(t, client, Options{SendBuffer: 1, Size: 1400, Timeout: patient})
 		for r, err := range e.Stream(t.Context(), slices.Repeat([]netip.Addr{netip.MustParseAddr(server4)}, 1), &StreamOptions{Count: 50, Preload: 50, Interval: time.Millisecond}) {
 			if err != nil || r.Outcome != OutcomeReply {
 				t.Errorf("%v %s, error %v", r.Outcome, r.Err, err)
@@ -192,7 +195,7 @@ func TestSendBuffer(t *testing.T) {
 func TestSendBufferTooSmall(t *testing.T) {
 	client, _, _ := twoNets(t)
 	each(t, func(t *testing.T, open func(testing.TB, *lab.Host, Options) *Engine) {
-		e := open(t, client, Options{SendBuffer: 1, Size: 60000, Timeout: time.Hour})
+		e := open(t, client, Options{SendBuffer: 1, Size: 60000, Timeout: patient})
 		if r := mustPing(t, e, server4); r.Outcome != OutcomeLocalError || r.Err != unix.ENOBUFS.Error() {
 			t.Errorf("%v %s", r.Outcome, r.Err)
 		}

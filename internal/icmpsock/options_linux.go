@@ -91,8 +91,13 @@ func (c *Conn) drop() {
 	c.all, c.socks = nil, [2][]*socket{}
 }
 
-// drained reports whether nothing is in the send buffer.
+// drained reports whether nothing is in the send buffer (SO_MEMINFO,
+// linux/sock_diag.h; ping sockets have no SIOCOUTQ).
 func (s *socket) drained() bool {
-	n, err := unix.IoctlGetInt(s.fd, unix.SIOCOUTQ)
-	return err == nil && n == 0
+	const inUse = 2 // SK_MEMINFO_WMEM_ALLOC
+	var info [9]uint32
+	n := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&n)), 0)
+	return errno == 0 && info[inUse] == 0
 }
