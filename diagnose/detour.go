@@ -13,9 +13,9 @@ import (
 // takes its destination for a neighbour: what answers it is behind the gateway,
 // and the prefix that says otherwise is wrong.
 type detour struct {
-	src, dst, gateway netip.Addr
-	id                uint16
-	nonce             [16]byte
+	src, dst netip.Addr
+	id       uint16
+	nonce    [16]byte
 }
 
 const detourTTL = 64

@@ -16,7 +16,7 @@ import (
 // sendto(2) and leaves the destination of the header alone. Silence is false;
 // the error says why nothing could be sent.
 func (k kernel) Detour(ctx context.Context, dst, gateway, src netip.Addr) (bool, error) {
-	d := &detour{src: src, dst: dst, gateway: gateway}
+	d := &detour{src: src, dst: dst}
 	var seed [2]byte
 	sock.Random(seed[:])
 	sock.Random(d.nonce[:])
