@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,11 +47,11 @@ func outcomes(rs []Result) (words []string) {
 func TestNodeQuery(t *testing.T) {
 	client, gw, server := twoNets(t)
 	name := append(bytes.Clone(ttl), "\x06server\x00\x00"...)
-	var script func(query []byte) [][]byte
-	server.AnswerICMPv6(nodeQueryType, func(query []byte) [][]byte { return script(query) })
+	var script atomic.Value
+	server.AnswerICMPv6(nodeQueryType, func(query []byte) [][]byte { return script.Load().(func([]byte) [][]byte)(query) })
 	q := NodeQuery{Question: NodeName}
 
-	script = func(query []byte) [][]byte { return [][]byte{replyTo(query, 0, name...)} }
+	script.Store(func(query []byte) [][]byte { return [][]byte{replyTo(query, 0, name...)} })
 	got := ask(t, client, q, server6, patient, StreamOptions{Count: 2, Interval: 10 * time.Millisecond, Sent: true})
 	if len(got) != 4 {
 		t.Fatalf("%v", outcomes(got))
@@ -66,18 +67,18 @@ func TestNodeQuery(t *testing.T) {
 	}
 	// What has another nonce, and what is no reply, is nobody's answer; a
 	// second one is a duplicate.
-	script = func(query []byte) [][]byte {
+	script.Store(func(query []byte) [][]byte {
 		wrong := replyTo(query, 0, name...)
 		wrong[10] ^= 1
 		short := replyTo(query, 0)[:12]
 		return [][]byte{wrong, short, replyTo(query, 1), replyTo(query, 0, name...)}
-	}
+	})
 	got = ask(t, client, q, server6, patient, StreamOptions{Count: 2, Interval: 500 * time.Millisecond})
 	again := slices.ContainsFunc(got, func(r Result) bool { return r.Outcome == OutcomeDuplicate && r.Seq == 1 && r.Node.Code == 0 })
 	if len(got) < 3 || got[0].Outcome != OutcomeReply || got[0].Node.Code != 1 || !again {
 		t.Errorf("with forged ones: %v", outcomes(got))
 	}
-	script = func([]byte) [][]byte { return nil }
+	script.Store(func([]byte) [][]byte { return nil })
 	if got := outcomes(ask(t, client, q, server6, 300*time.Millisecond, StreamOptions{Count: 1})); !cmp.Equal(got, []string{"timeout"}) {
 		t.Errorf("silence: %v", got)
 	}
