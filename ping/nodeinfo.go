@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/netsonde/netsonde/internal/enum"
-	"github.com/netsonde/netsonde/internal/operr"
 )
 
 // NodeQuestion is what an IPv6 node can be asked about itself (RFC 4620).
@@ -95,11 +94,11 @@ const (
 // Answers are matched by a nonce of eight random bytes.
 func (q NodeQuery) Stream(ctx context.Context, dst netip.Addr, o *Options, so *StreamOptions) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
-		if err := q.stream(ctx, dst, o.resolved(), so, yield); err != nil {
-			yield(Result{}, operr.New("ping: node query", dst, err))
-		}
+		q.stream(ctx, dst, o.resolved(), so, yield)
 	}
 }
+
+const opNodeQuery = "ping: node query"
 
 // message builds the query up to the checksum, which the kernel writes.
 func (q *NodeQuery) message(dst netip.Addr, nonce [nonceLen]byte) ([]byte, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/netsonde/netsonde/internal/errqueue"
 	"github.com/netsonde/netsonde/internal/icmperr"
 	"github.com/netsonde/netsonde/internal/icmpsock"
+	"github.com/netsonde/netsonde/internal/operr"
 	"github.com/netsonde/netsonde/internal/sock"
 )
 
@@ -25,7 +26,13 @@ type nodeSocket struct {
 	errs  errqueue.Reader
 }
 
-func (q NodeQuery) stream(ctx context.Context, dst netip.Addr, opt Options, so *StreamOptions, yield func(Result, error) bool) error {
+func (q NodeQuery) stream(ctx context.Context, dst netip.Addr, opt Options, so *StreamOptions, yield func(Result, error) bool) {
+	if err := q.ask(ctx, dst, opt, so, yield); err != nil {
+		yield(Result{}, operr.New(opNodeQuery, dst, err))
+	}
+}
+
+func (q NodeQuery) ask(ctx context.Context, dst netip.Addr, opt Options, so *StreamOptions, yield func(Result, error) bool) error {
 	if _, err := q.message(dst, [nonceLen]byte{}); err != nil {
 		return err
 	}

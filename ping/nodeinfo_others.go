@@ -3,15 +3,14 @@
 package ping
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 
 	"github.com/netsonde/netsonde/internal/operr"
 )
 
-func (q NodeQuery) stream(_ context.Context, dst netip.Addr, _ Options, _ *StreamOptions, _ func(Result, error) bool) error {
-	if _, err := q.message(dst, [nonceLen]byte{}); err != nil {
-		return err
-	}
-	return operr.Unsupported("ping: node query")
+func (q NodeQuery) stream(_ context.Context, dst netip.Addr, _ Options, _ *StreamOptions, yield func(Result, error) bool) {
+	_, err := q.message(dst, [nonceLen]byte{})
+	yield(Result{}, operr.New(opNodeQuery, dst, cmp.Or(err, operr.Unsupported(opNodeQuery))))
 }

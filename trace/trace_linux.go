@@ -46,7 +46,7 @@ func open(ctx context.Context, m Method, dst netip.Addr, o Options) (w wire, n *
 		return nil, nil, nil, errors.New("connections cannot share a source port: a constant flow of TCP takes an Engine, or a SourcePort")
 	}
 	if o.DontRoute && dst.Is6() {
-		return nil, nil, nil, errors.New("Linux does not heed SO_DONTROUTE for IPv6")
+		return nil, nil, nil, errors.New("the kernel does not heed SO_DONTROUTE for IPv6")
 	}
 	if m == MethodICMP {
 		i, err := newICMPWire(ctx, dst, o)
