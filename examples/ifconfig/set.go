@@ -11,6 +11,7 @@ import (
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/examples/internal/ifaces"
+	"github.com/netsonde/netsonde/internal/interfaces"
 	"github.com/netsonde/netsonde/link"
 )
 
@@ -150,7 +151,7 @@ func (r *request) wanted(i ifaces.Interface) (a link.Address, same bool) {
 	case r.addr.IsUnspecified():
 		return a, i.Inet == nil
 	case r.addr.IsValid():
-		bits := classBits(r.addr)
+		bits := interfaces.ClassBits(r.addr)
 		if p2p {
 			bits = 32
 		}

@@ -205,17 +205,3 @@ func maskBits(s string) (int, error) {
 	}
 	return 0, fmt.Errorf("%s: a netmask with holes", s)
 }
-
-// classBits is the length that an address had by itself in the times of classes,
-// and still has for ifconfig.
-func classBits(a netip.Addr) int {
-	switch first := a.As4()[0]; {
-	case first < 128:
-		return 8
-	case first < 192:
-		return 16
-	case first < 224:
-		return 24
-	}
-	return 32
-}

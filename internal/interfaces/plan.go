@@ -257,7 +257,7 @@ func (p *planner) address(v4 bool) (netip.Prefix, bool) {
 	}
 	n := a.BitLen()
 	if v4 {
-		n = classBits(a)
+		n = ClassBits(a)
 	}
 	if length != "" {
 		if n, ok = maskLength(length, a.BitLen()); !ok {

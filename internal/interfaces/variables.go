@@ -113,9 +113,9 @@ func (s Stanza) Commands() []Option {
 	return list
 }
 
-// classBits is the length of an IPv4 network of which nobody says it, as in the
-// times of classes.
-func classBits(a netip.Addr) int {
+// ClassBits is the length of an IPv4 network of which nobody says it, as in the
+// times of classes (RFC 791, section 3.2).
+func ClassBits(a netip.Addr) int {
 	switch first := a.As4()[0]; {
 	case first < 128:
 		return 8
