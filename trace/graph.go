@@ -30,8 +30,9 @@ type Graph struct {
 	// Complete: the stopping rule is satisfied everywhere. It is not when the
 	// context ended or MaxFlows or MaxProbes were used up.
 	Complete bool `json:"complete"`
-	// Failure is the bound asked for; Bound is the one that holds, for even
-	// and independent balancers: with what explored it is at most the former.
+	// Failure is the bound asked for; Bound is the one that holds, for even and
+	// independent balancers, of MDA-Lite on average only (see [UDP.Multipath]):
+	// with what explored it is at most the former where Complete.
 	Failure float64 `json:"failure"`
 	Bound   float64 `json:"bound"`
 

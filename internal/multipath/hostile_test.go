@@ -1,6 +1,7 @@
 package multipath_test
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 	"time"
@@ -131,6 +132,43 @@ func TestFirstTTL(t *testing.T) {
 			}
 			if len(r.Edges) != want || len(r.Vertices) == 0 || r.Vertices[0].TTL != first || r.Stop != multipath.StopDone {
 				t.Errorf("from %d: %d links, want %d, from %d on", first, len(r.Edges), want, r.Vertices[0].TTL)
+			}
+		}
+	}
+}
+
+// short is a network that is no longer listened to after some answers.
+type short struct {
+	*fakenet.Net
+	left int
+}
+
+func (s *short) Wait(until time.Time) ([]multipath.Answer, error) {
+	if s.left--; s.left < 0 {
+		return nil, context.Canceled
+	}
+	return s.Net.Wait(until)
+}
+
+// TestCutShort: whenever exploring ends, by the context or the budget, nothing that was
+// not looked for counts as known.
+func TestCutShort(t *testing.T) {
+	for _, a := range []multipath.Algorithm{multipath.MDA, multipath.Lite} {
+		for n := 1; n < 150; n++ {
+			for _, by := range []string{"context", "budget"} {
+				c, wire := config(a), &short{fakenet.New(star(3), 1), n}
+				if by == "budget" {
+					c.MaxProbes, wire.left = n, 1e6
+				}
+				r, _ := multipath.Run(c, wire, wire.Now)
+				for _, v := range r.Vertices {
+					if !v.Final && v.Probed == 0 && (v.Settled || v.Failure < 1) {
+						t.Errorf("%d, after %d of %s: nothing was followed behind %+v", a, n, by, v)
+					}
+				}
+				if r.Stop != multipath.StopDone && len(r.Vertices) > 0 && len(r.Vertices) < 4 && r.Failure <= c.Failure && r.Flows < 4 {
+					t.Errorf("%d, after %d of %s: %d vertices, bound %v", a, n, by, len(r.Vertices), r.Failure)
+				}
 			}
 		}
 	}

@@ -75,6 +75,9 @@ func (p *plan) cover() []int {
 // result puts together what was learned.
 func (p *plan) result(err error) Result {
 	p.derive()
+	for i := range min(p.far+1, len(p.hops)-1) {
+		p.share(i) // of the last answers, too
+	}
 	r := Result{Probes: len(p.probes), Explored: p.explored, Flows: len(p.flows), Stop: StopDone}
 	if r.Explored == 0 {
 		r.Explored = r.Probes

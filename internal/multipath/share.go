@@ -72,7 +72,9 @@ func (p *plan) alike(i int, open []int32) {
 	for _, v := range open {
 		x := &p.verts[v]
 		k := x.shows()
-		x.miss = min(1, c.odds(k, x.s))
+		if x.miss = 1; x.s > 0 {
+			x.miss = min(1, c.odds(k, x.s))
+		}
 		if x.need = c.enough(k, part); x.need > len(x.flows) {
 			poor++
 		} else {
@@ -150,16 +152,24 @@ func (c census) enough(k int, bound float64) int {
 }
 
 // together sees to it that the vertices which show the same number of successors
-// do not all have one more.
+// do not all have one more; none is surer than that.
 func (p *plan) together(open []int32, c census) {
 	for k, m := range c.count {
 		if k == 0 || m < 2 {
 			continue
 		}
-		all := int(math.Ceil((float64(m)*math.Log(float64(k+1)) - math.Log(p.level())) / math.Log1p(1/float64(k))))
+		ways, flow := float64(m)*math.Log(float64(k+1)), math.Log1p(1/float64(k))
+		all, followed := int(math.Ceil((ways-math.Log(p.level()))/flow)), 0
 		for _, v := range open {
 			if x := &p.verts[v]; x.shows() == k {
 				all -= max(x.need, x.s+x.w)
+				followed += x.s
+			}
+		}
+		miss := min(1, math.Exp(ways-float64(followed)*flow))
+		for _, v := range open {
+			if x := &p.verts[v]; x.shows() == k {
+				x.miss = max(x.miss, miss)
 			}
 		}
 		for ; all > 0; all-- {
