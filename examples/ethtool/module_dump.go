@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/link"
@@ -13,17 +15,17 @@ import (
 
 // dump is part of a module's memory, asked for by the words behind -m IF.
 type dump struct {
-	raw, hex             bool
-	address, bank, page  uint8
-	offset, length       uint32
-	hasOffset, hasLength bool
+	raw, hex            bool
+	address, bank, page uint8 // address 0: not said
+	offset, length      uint32
+	hasLength           bool
 
 	text string // the answer
 }
 
 // parseDump reads these words; those that ask for nothing but the usual are no dump.
 func (o *options) parseDump() error {
-	d := &dump{address: 0x50}
+	d := &dump{}
 	for words := o.words; len(words) > 0; words = words[2:] {
 		if len(words) == 1 {
 			return fmt.Errorf("no value for parameter '%s'", cli.Escape(words[0]))
@@ -34,6 +36,9 @@ func (o *options) parseDump() error {
 	}
 	if d.raw && d.hex {
 		return errors.New("hex and raw dump cannot be specified together")
+	}
+	if o.json && len(o.words) > 0 {
+		return errors.New("--json has the pages of a module in any case: nothing is to follow the interface")
 	}
 	if d.raw || d.hex || d.page != 0 || d.bank != 0 || d.offset != 0 || d.hasLength {
 		o.dump = d
@@ -58,7 +63,7 @@ func (d *dump) set(word, value string) (err error) {
 			d.hex = value == "on"
 		}
 	case "offset":
-		d.offset, d.hasOffset = uint32(number(32)), true
+		d.offset = uint32(number(32))
 	case "length":
 		d.length, d.hasLength = uint32(number(32)), true
 	case "page":
@@ -76,8 +81,7 @@ func (d *dump) set(word, value string) (err error) {
 	return nil
 }
 
-// askModule asks for the module, or for the part of its memory that is wanted: with raw
-// and hex of the memory as one run, else of a page.
+// askModule asks for the module, or for the part of its memory that is wanted.
 func askModule(ctx context.Context, o *options, d *link.Device, r *link.EthtoolReport) {
 	if o.dump == nil {
 		one(link.SectionModule, (*link.Device).Module, func(r *link.EthtoolReport) **link.Module { return &r.Module })(ctx, o, d, r)
@@ -87,26 +91,27 @@ func askModule(ctx context.Context, o *options, d *link.Device, r *link.EthtoolR
 	fail(r, link.SectionModule, err)
 }
 
+// read reads a page, or with raw and hex, where no page is named, the memory as one run.
 func (d *dump) read(ctx context.Context, device *link.Device) error {
 	var b []byte
 	var err error
 	offset := d.offset
-	if d.raw || d.hex {
-		if b, err = device.ModuleMemory(ctx); err == nil {
-			offset = min(offset, uint32(len(b)))
+	if (d.raw || d.hex) && d.address == 0 && d.bank == 0 && d.page == 0 {
+		b, err = device.ModuleMemory(ctx)
+		switch {
+		case err != nil:
+		case offset > uint32(len(b)):
+			err = syscall.EINVAL
+		default:
 			if b = b[offset:]; d.hasLength {
 				b = b[:min(d.length, uint32(len(b)))]
 			}
 		}
 	} else {
-		length := d.length
-		if !d.hasLength {
-			length = 128
-		}
-		if !d.hasOffset && d.page != 0 {
+		if offset == 0 && d.page != 0 {
 			offset = 128
 		}
-		b, err = device.ModulePage(ctx, d.address, d.bank, d.page, offset, length)
+		b, err = device.ModulePage(ctx, cmp.Or(d.address, 0x50), d.bank, d.page, offset, cmp.Or(d.length, 128))
 	}
 	switch {
 	case err != nil:

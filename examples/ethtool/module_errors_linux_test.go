@@ -68,16 +68,23 @@ func TestModuleDump(t *testing.T) {
 			t.Errorf("%s (-ethtool +ours):\n%s", line, diff)
 		}
 	}
-	for _, line := range []string{"length 20", "offset 130 length 4", "page 3", "page 3 offset 130 length 3", "page 3 offset 0x80 length 3 i2c 0x50", "offset 300", "page 1"} {
+	for _, line := range []string{
+		"length 20", "offset 130 length 4", "page 3", "page 3 offset 130 length 3", "page 3 offset 0x80 length 3 i2c 0x50", "offset 300", "page 1",
+		"page 3 offset 0", "hex on page 3", "raw on page 3 length 8", "hex on page 3 offset 130 length 3", "hex on bank 1", "hex on i2c 0x50",
+	} {
 		classic, ours := cardAnswer(t, tool, m.card(false, kind8636, 640), append([]string{"-m", "lo"}, strings.Fields(line)...)...)
 		if diff := cmp.Diff(classic, ours); diff != "" {
 			t.Errorf("%s (-ethtool +ours):\n%s", line, diff)
 		}
 	}
-	for _, line := range []string{"hex", "foo 1", "hex on raw on", "page x", "raw 1"} {
+	for _, line := range []string{"hex", "foo 1", "hex on raw on", "page x", "raw 1", "page 3 --json"} {
 		classic, ours := cardAnswer(t, tool, m.card(false, kind8636, 640), append([]string{"-m", "lo"}, strings.Fields(line)...)...)
 		if ours[0] != "" || ours[2] != "2" || classic[2] == "0" {
 			t.Errorf("%s: %q; ethtool %q", line, ours, classic)
 		}
+	}
+	classic, ours := cardAnswer(t, tool, m.card(true, kind8636, 640), "-m", "lo", "hex", "on", "offset", "700")
+	if ours[0] != classic[0] || ours[2] != classic[2] {
+		t.Errorf("beyond the end: %q; ethtool %q", ours, classic)
 	}
 }
