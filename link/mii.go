@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/netsonde/netsonde/internal/nic"
 )
@@ -102,8 +103,11 @@ func (d *Device) MII(ctx context.Context) (MII, error) {
 }
 
 // MIIAt reads the registers of another PHY on the same MDIO bus, by its address (0 to
-// 31). There is nothing that they could be derived from.
+// 31; others are EINVAL). There is nothing that they could be derived from.
 func (d *Device) MIIAt(ctx context.Context, phy uint8) (MII, error) {
+	if phy > 31 { // not every kernel looks before it indexes by it
+		return MII{}, d.failed("mii", syscall.EINVAL)
+	}
 	m, err := d.miiRegisters(ctx, &phy)
 	m.Virtual = d.virtual
 	return m, d.failed("mii", needAdmin(err))

@@ -86,6 +86,9 @@ func TestMIIRead(t *testing.T) {
 	if m, err := c.device(true).MIIAt(t.Context(), 7); err != nil || m.PHY != 7 || m.Negotiated != "100baseTx-FD" {
 		t.Errorf("another PHY: %+v, %v", m, err)
 	}
+	if m, err := c.device(true).MIIAt(t.Context(), 32); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("an address that no bus has: %+v, %v", m, err)
+	}
 	c.regs[1] = 0
 	if m, err := c.device(true).MII(t.Context()); !errors.Is(err, ErrNoTransceiver) {
 		t.Errorf("nothing behind the registers: %+v, %v", m, err)
