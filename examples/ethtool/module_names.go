@@ -57,29 +57,30 @@ var sfpTypes = [][8]string{
 	},
 }
 
-// sfpExtended are codes of byte 36 (SFF-8024, table 4-4).
+// extendedNames are codes of SFF-8024, table 4-4, that mean the same for SFP and QSFP.
+var extendedNames = map[uint8]string{
+	0x1a: "100GE-DWDM2 (DWDM transceiver using 2 wavelengths on a 1550 nm DWDM grid with a reach up to 80 km)", 0x1b: "100G 1550nm WDM (4 wavelengths)",
+	0x1d: "5GBASE-T", 0x1e: "2.5GBASE-T", 0x1f: "40G SWDM4", 0x20: "100G SWDM4", 0x21: "100G PAM4 BiDi",
+	0x22: "4WDM-10 MSA (10km version of 100G CWDM4 with same RS(528,514) FEC in host system)",
+	0x23: "4WDM-20 MSA (20km version of 100GBASE-LR4 with RS(528,514) FEC in host system)",
+	0x24: "4WDM-40 MSA (40km reach with APD receiver and RS(528,514) FEC in host system)", 0x25: "100GBASE-DR (clause 140), CAUI-4 (no FEC)",
+	0x26: "100G-FR or 100GBASE-FR1 (clause 140), CAUI-4 (no FEC)", 0x27: "100G-LR or 100GBASE-LR1 (clause 140), CAUI-4 (no FEC)",
+	0x30: "Active Copper Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 10-6 or below",
+	0x31: "Active Optical Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 10-6 or below",
+	0x32: "Active Copper Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 2.6x10-4 for ACC, 10-5 for AUI, or below",
+	0x33: "Active Optical Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 2.6x10-4 for ACC, 10-5 for AUI, or below",
+	0x40: "50GBASE-CR, 100GBASE-CR2, or 200GBASE-CR4", 0x41: "50GBASE-SR, 100GBASE-SR2, or 200GBASE-SR4", 0x42: "50GBASE-FR or 200GBASE-DR4",
+	0x43: "200GBASE-FR4", 0x44: "200G 1550 nm PSM4", 0x45: "50GBASE-LR", 0x46: "200GBASE-LR4", 0x50: "64GFC EA", 0x51: "64GFC SW", 0x52: "64GFC LW",
+	0x53: "128GFC EA", 0x54: "128GFC SW", 0x55: "128GFC LW",
+}
+
+// sfpExtended are the others, of byte 36 of SFF-8472.
 var sfpExtended = map[uint8]string{
-	0x01: "Extended: 100G AOC or 25GAUI C2M AOC with worst BER of 5x10^(-5)", 0x02: "Extended: 100G Base-SR4 or 25GBase-SR",
-	0x03: "Extended: 100G Base-LR4 or 25GBase-LR", 0x04: "Extended: 100G Base-ER4 or 25GBase-ER",
-	0x08: "Extended: 100G ACC or 25GAUI C2M ACC with worst BER of 5x10^(-5)", 0x0b: "Extended: 100G Base-CR4 or 25G Base-CR CA-L",
-	0x0c: "Extended: 25G Base-CR CA-S", 0x0d: "Extended: 25G Base-CR CA-N", 0x16: "Extended: 10Gbase-T with SFI electrical interface",
-	0x18: "Extended: 100G AOC or 25GAUI C2M AOC with worst BER of 10^(-12)", 0x19: "Extended: 100G ACC or 25GAUI C2M ACC with worst BER of 10^(-12)",
-	0x1a: "Extended: 100GE-DWDM2 (DWDM transceiver using 2 wavelengths on a 1550 nm DWDM grid with a reach up to 80 km)",
-	0x1b: "Extended: 100G 1550nm WDM (4 wavelengths)", 0x1c: "Extended: 10Gbase-T Short Reach", 0x1d: "Extended: 5GBASE-T",
-	0x1e: "Extended: 2.5GBASE-T", 0x1f: "Extended: 40G SWDM4", 0x20: "Extended: 100G SWDM4", 0x21: "Extended: 100G PAM4 BiDi",
-	0x22: "Extended: 4WDM-10 MSA (10km version of 100G CWDM4 with same RS(528,514) FEC in host system)",
-	0x23: "Extended: 4WDM-20 MSA (20km version of 100GBASE-LR4 with RS(528,514) FEC in host system)",
-	0x24: "Extended: 4WDM-40 MSA (40km reach with APD receiver and RS(528,514) FEC in host system)",
-	0x25: "Extended: 100GBASE-DR (clause 140), CAUI-4 (no FEC)", 0x26: "Extended: 100G-FR or 100GBASE-FR1 (clause 140), CAUI-4 (no FEC)",
-	0x27: "Extended: 100G-LR or 100GBASE-LR1 (clause 140), CAUI-4 (no FEC)",
-	0x30: "Extended: Active Copper Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 10-6 or below",
-	0x31: "Extended: Active Optical Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 10-6 or below",
-	0x32: "Extended: Active Copper Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 2.6x10-4 for ACC, 10-5 for AUI, or below",
-	0x33: "Extended: Active Optical Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 2.6x10-4 for ACC, 10-5 for AUI, or below",
-	0x40: "Extended: 50GBASE-CR, 100GBASE-CR2, or 200GBASE-CR4", 0x41: "Extended: 50GBASE-SR, 100GBASE-SR2, or 200GBASE-SR4",
-	0x42: "Extended: 50GBASE-FR or 200GBASE-DR4", 0x43: "Extended: 200GBASE-FR4", 0x44: "Extended: 200G 1550 nm PSM4", 0x45: "Extended: 50GBASE-LR",
-	0x46: "Extended: 200GBASE-LR4", 0x50: "Extended: 64GFC EA", 0x51: "Extended: 64GFC SW", 0x52: "Extended: 64GFC LW", 0x53: "Extended: 128GFC EA",
-	0x54: "Extended: 128GFC SW", 0x55: "Extended: 128GFC LW",
+	0x01: "100G AOC or 25GAUI C2M AOC with worst BER of 5x10^(-5)", 0x02: "100G Base-SR4 or 25GBase-SR", 0x03: "100G Base-LR4 or 25GBase-LR",
+	0x04: "100G Base-ER4 or 25GBase-ER", 0x08: "100G ACC or 25GAUI C2M ACC with worst BER of 5x10^(-5)", 0x0b: "100G Base-CR4 or 25G Base-CR CA-L",
+	0x0c: "25G Base-CR CA-S", 0x0d: "25G Base-CR CA-N", 0x16: "10Gbase-T with SFI electrical interface",
+	0x18: "100G AOC or 25GAUI C2M AOC with worst BER of 10^(-12)", 0x19: "100G ACC or 25GAUI C2M ACC with worst BER of 10^(-12)",
+	0x1c: "10Gbase-T Short Reach",
 }
 
 // sfpEncodings are codes of byte 11 (SFF-8024, table 4-2).
@@ -130,7 +131,7 @@ var qsfpTypes = [][8]string{
 	},
 }
 
-// qsfpExtended are codes of byte 192 (SFF-8024, table 4-4).
+// qsfpExtended are the codes besides extendedNames, of byte 192 of SFF-8636.
 var qsfpExtended = map[uint8]string{
 	0x01: "100G Ethernet: 100G AOC or 25GAUI C2M AOC with worst BER of 5x10^(-5)", 0x02: "100G Ethernet: 100G Base-SR4 or 25GBase-SR",
 	0x03: "100G Ethernet: 100G Base-LR4", 0x04: "100G Ethernet: 100G Base-ER4", 0x05: "100G Ethernet: 100G Base-SR10",
@@ -141,20 +142,7 @@ var qsfpExtended = map[uint8]string{
 	0x13: "Ethernet: G959.1 profile P1I1-2D1 (10709 MBd, 2km, 1310nm SM)", 0x14: "Ethernet: G959.1 profile P1S1-2D2 (10709 MBd, 40km, 1550nm SM)",
 	0x15: "Ethernet: G959.1 profile P1L1-2D2 (10709 MBd, 80km, 1550nm SM)", 0x16: "10G Ethernet: 10G Base-T with SFI electrical interface",
 	0x17: "100G Ethernet: 100G CLR4", 0x18: "100G Ethernet: 100G AOC or 25GAUI C2M AOC with worst BER of 10^(-12)",
-	0x19: "100G Ethernet: 100G ACC or 25GAUI C2M ACC with worst BER of 10^(-12)",
-	0x1a: "100GE-DWDM2 (DWDM transceiver using 2 wavelengths on a 1550 nm DWDM grid with a reach up to 80 km)", 0x1b: "100G 1550nm WDM (4 wavelengths)",
-	0x1c: "10GBASE-T Short Reach (30 meters)", 0x1d: "5GBASE-T", 0x1e: "2.5GBASE-T", 0x1f: "40G SWDM4", 0x20: "100G SWDM4", 0x21: "100G PAM4 BiDi",
-	0x22: "4WDM-10 MSA (10km version of 100G CWDM4 with same RS(528,514) FEC in host system)",
-	0x23: "4WDM-20 MSA (20km version of 100GBASE-LR4 with RS(528,514) FEC in host system)",
-	0x24: "4WDM-40 MSA (40km reach with APD receiver and RS(528,514) FEC in host system)", 0x25: "100GBASE-DR (clause 140), CAUI-4 (no FEC)",
-	0x26: "100G-FR or 100GBASE-FR1 (clause 140), CAUI-4 (no FEC)", 0x27: "100G-LR or 100GBASE-LR1 (clause 140), CAUI-4 (no FEC)",
-	0x30: "Active Copper Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 10-6 or below",
-	0x31: "Active Optical Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 10-6 or below",
-	0x32: "Active Copper Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 2.6x10-4 for ACC, 10-5 for AUI, or below",
-	0x33: "Active Optical Cable with 50GAUI, 100GAUI-2 or 200GAUI-4 C2M. Providing a worst BER of 2.6x10-4 for ACC, 10-5 for AUI, or below",
-	0x40: "50GBASE-CR, 100GBASE-CR2, or 200GBASE-CR4", 0x41: "50GBASE-SR, 100GBASE-SR2, or 200GBASE-SR4", 0x42: "50GBASE-FR or 200GBASE-DR4",
-	0x43: "200GBASE-FR4", 0x44: "200G 1550 nm PSM4", 0x45: "50GBASE-LR", 0x46: "200GBASE-LR4", 0x50: "64GFC EA", 0x51: "64GFC SW", 0x52: "64GFC LW",
-	0x53: "128GFC EA", 0x54: "128GFC SW", 0x55: "128GFC LW",
+	0x19: "100G Ethernet: 100G ACC or 25GAUI C2M ACC with worst BER of 10^(-12)", 0x1c: "10GBASE-T Short Reach (30 meters)",
 }
 
 // qsfpEncodings are codes of byte 139 (SFF-8024, table 4-2).
@@ -166,43 +154,7 @@ var qsfpEncodings = map[uint8]string{
 // qsfpRevisions are codes of byte 1 (SFF-8636).
 var qsfpRevisions = map[uint8]string{
 	0x00: "Revision not specified", 0x01: "SFF-8436 Rev 4.8 or earlier", 0x02: "SFF-8436 Rev 4.8 or earlier", 0x03: "SFF-8636 Rev 1.3 or earlier",
-	0x04: "SFF-8636 Rev 1.4", 0x05: "SFF-8636 Rev 1.5", 0x06: "SFF-8636 Rev 2.0", 0x07: "SFF-8636 Rev 2.5/2.6/2.7", 0x08: "Unallocated",
-	0x09: "Unallocated", 0x0a: "Unallocated", 0x0b: "Unallocated", 0x0c: "Unallocated", 0x0d: "Unallocated", 0x0e: "Unallocated", 0x0f: "Unallocated",
-	0x10: "Unallocated", 0x11: "Unallocated", 0x12: "Unallocated", 0x13: "Unallocated", 0x14: "Unallocated", 0x15: "Unallocated", 0x16: "Unallocated",
-	0x17: "Unallocated", 0x18: "Unallocated", 0x19: "Unallocated", 0x1a: "Unallocated", 0x1b: "Unallocated", 0x1c: "Unallocated", 0x1d: "Unallocated",
-	0x1e: "Unallocated", 0x1f: "Unallocated", 0x20: "Unallocated", 0x21: "Unallocated", 0x22: "Unallocated", 0x23: "Unallocated", 0x24: "Unallocated",
-	0x25: "Unallocated", 0x26: "Unallocated", 0x27: "Unallocated", 0x28: "Unallocated", 0x29: "Unallocated", 0x2a: "Unallocated", 0x2b: "Unallocated",
-	0x2c: "Unallocated", 0x2d: "Unallocated", 0x2e: "Unallocated", 0x2f: "Unallocated", 0x30: "Unallocated", 0x31: "Unallocated", 0x32: "Unallocated",
-	0x33: "Unallocated", 0x34: "Unallocated", 0x35: "Unallocated", 0x36: "Unallocated", 0x37: "Unallocated", 0x38: "Unallocated", 0x39: "Unallocated",
-	0x3a: "Unallocated", 0x3b: "Unallocated", 0x3c: "Unallocated", 0x3d: "Unallocated", 0x3e: "Unallocated", 0x3f: "Unallocated", 0x40: "Unallocated",
-	0x41: "Unallocated", 0x42: "Unallocated", 0x43: "Unallocated", 0x44: "Unallocated", 0x45: "Unallocated", 0x46: "Unallocated", 0x47: "Unallocated",
-	0x48: "Unallocated", 0x49: "Unallocated", 0x4a: "Unallocated", 0x4b: "Unallocated", 0x4c: "Unallocated", 0x4d: "Unallocated", 0x4e: "Unallocated",
-	0x4f: "Unallocated", 0x50: "Unallocated", 0x51: "Unallocated", 0x52: "Unallocated", 0x53: "Unallocated", 0x54: "Unallocated", 0x55: "Unallocated",
-	0x56: "Unallocated", 0x57: "Unallocated", 0x58: "Unallocated", 0x59: "Unallocated", 0x5a: "Unallocated", 0x5b: "Unallocated", 0x5c: "Unallocated",
-	0x5d: "Unallocated", 0x5e: "Unallocated", 0x5f: "Unallocated", 0x60: "Unallocated", 0x61: "Unallocated", 0x62: "Unallocated", 0x63: "Unallocated",
-	0x64: "Unallocated", 0x65: "Unallocated", 0x66: "Unallocated", 0x67: "Unallocated", 0x68: "Unallocated", 0x69: "Unallocated", 0x6a: "Unallocated",
-	0x6b: "Unallocated", 0x6c: "Unallocated", 0x6d: "Unallocated", 0x6e: "Unallocated", 0x6f: "Unallocated", 0x70: "Unallocated", 0x71: "Unallocated",
-	0x72: "Unallocated", 0x73: "Unallocated", 0x74: "Unallocated", 0x75: "Unallocated", 0x76: "Unallocated", 0x77: "Unallocated", 0x78: "Unallocated",
-	0x79: "Unallocated", 0x7a: "Unallocated", 0x7b: "Unallocated", 0x7c: "Unallocated", 0x7d: "Unallocated", 0x7e: "Unallocated", 0x7f: "Unallocated",
-	0x80: "Unallocated", 0x81: "Unallocated", 0x82: "Unallocated", 0x83: "Unallocated", 0x84: "Unallocated", 0x85: "Unallocated", 0x86: "Unallocated",
-	0x87: "Unallocated", 0x88: "Unallocated", 0x89: "Unallocated", 0x8a: "Unallocated", 0x8b: "Unallocated", 0x8c: "Unallocated", 0x8d: "Unallocated",
-	0x8e: "Unallocated", 0x8f: "Unallocated", 0x90: "Unallocated", 0x91: "Unallocated", 0x92: "Unallocated", 0x93: "Unallocated", 0x94: "Unallocated",
-	0x95: "Unallocated", 0x96: "Unallocated", 0x97: "Unallocated", 0x98: "Unallocated", 0x99: "Unallocated", 0x9a: "Unallocated", 0x9b: "Unallocated",
-	0x9c: "Unallocated", 0x9d: "Unallocated", 0x9e: "Unallocated", 0x9f: "Unallocated", 0xa0: "Unallocated", 0xa1: "Unallocated", 0xa2: "Unallocated",
-	0xa3: "Unallocated", 0xa4: "Unallocated", 0xa5: "Unallocated", 0xa6: "Unallocated", 0xa7: "Unallocated", 0xa8: "Unallocated", 0xa9: "Unallocated",
-	0xaa: "Unallocated", 0xab: "Unallocated", 0xac: "Unallocated", 0xad: "Unallocated", 0xae: "Unallocated", 0xaf: "Unallocated", 0xb0: "Unallocated",
-	0xb1: "Unallocated", 0xb2: "Unallocated", 0xb3: "Unallocated", 0xb4: "Unallocated", 0xb5: "Unallocated", 0xb6: "Unallocated", 0xb7: "Unallocated",
-	0xb8: "Unallocated", 0xb9: "Unallocated", 0xba: "Unallocated", 0xbb: "Unallocated", 0xbc: "Unallocated", 0xbd: "Unallocated", 0xbe: "Unallocated",
-	0xbf: "Unallocated", 0xc0: "Unallocated", 0xc1: "Unallocated", 0xc2: "Unallocated", 0xc3: "Unallocated", 0xc4: "Unallocated", 0xc5: "Unallocated",
-	0xc6: "Unallocated", 0xc7: "Unallocated", 0xc8: "Unallocated", 0xc9: "Unallocated", 0xca: "Unallocated", 0xcb: "Unallocated", 0xcc: "Unallocated",
-	0xcd: "Unallocated", 0xce: "Unallocated", 0xcf: "Unallocated", 0xd0: "Unallocated", 0xd1: "Unallocated", 0xd2: "Unallocated", 0xd3: "Unallocated",
-	0xd4: "Unallocated", 0xd5: "Unallocated", 0xd6: "Unallocated", 0xd7: "Unallocated", 0xd8: "Unallocated", 0xd9: "Unallocated", 0xda: "Unallocated",
-	0xdb: "Unallocated", 0xdc: "Unallocated", 0xdd: "Unallocated", 0xde: "Unallocated", 0xdf: "Unallocated", 0xe0: "Unallocated", 0xe1: "Unallocated",
-	0xe2: "Unallocated", 0xe3: "Unallocated", 0xe4: "Unallocated", 0xe5: "Unallocated", 0xe6: "Unallocated", 0xe7: "Unallocated", 0xe8: "Unallocated",
-	0xe9: "Unallocated", 0xea: "Unallocated", 0xeb: "Unallocated", 0xec: "Unallocated", 0xed: "Unallocated", 0xee: "Unallocated", 0xef: "Unallocated",
-	0xf0: "Unallocated", 0xf1: "Unallocated", 0xf2: "Unallocated", 0xf3: "Unallocated", 0xf4: "Unallocated", 0xf5: "Unallocated", 0xf6: "Unallocated",
-	0xf7: "Unallocated", 0xf8: "Unallocated", 0xf9: "Unallocated", 0xfa: "Unallocated", 0xfb: "Unallocated", 0xfc: "Unallocated", 0xfd: "Unallocated",
-	0xfe: "Unallocated", 0xff: "Unallocated",
+	0x04: "SFF-8636 Rev 1.4", 0x05: "SFF-8636 Rev 1.5", 0x06: "SFF-8636 Rev 2.0", 0x07: "SFF-8636 Rev 2.5/2.6/2.7",
 }
 
 // qsfpTechnologies are codes of the upper half of byte 147 (SFF-8636).

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/netsonde/netsonde/link"
@@ -37,11 +38,7 @@ func (w moduleWriter) qsfp(m *link.Module, low, up []byte) {
 	w.vendor(up[20:36], up[37:40], up[40:56], up[56:58])
 	w.text("Vendor SN", up[68:84])
 	w.text("Date code", up[84:92])
-	revision, ok := qsfpRevisions[low[1]]
-	if !ok {
-		revision = "Unallocated"
-	}
-	w.row("Revision Compliance", "%s", revision)
+	w.row("Revision Compliance", "%s", cmp.Or(qsfpRevisions[low[1]], "Unallocated"))
 	w.row("Module temperature", "%s", degrees(celsius(low, 22)))
 	w.row("Module voltage", "%.4f V", float64(int(low[26])<<8|int(low[27]))/10000)
 	if m.Lanes == nil { // it measures nothing: these two read as zero
@@ -87,11 +84,7 @@ func (w moduleWriter) qsfpPower(control, extended byte) {
 func (w moduleWriter) qsfpTypes(c []byte, extended byte) {
 	w.bits(c[:1], qsfpTypes[:1])
 	if c[0]&0x80 != 0 {
-		text, ok := qsfpExtended[extended]
-		if !ok {
-			text = "(reserved or unknown)"
-		}
-		w.row("Transceiver type", "%s", text)
+		w.row("Transceiver type", "%s", cmp.Or(qsfpExtended[extended], extendedNames[extended], "(reserved or unknown)"))
 	}
 	w.bits(c[1:], qsfpTypes[1:])
 }

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/netsonde/netsonde/link"
+import (
+	"cmp"
+
+	"github.com/netsonde/netsonde/link"
+)
 
 // sfp prints an SFP (SFF-8472; a is address 0xA0).
 func (w moduleWriter) sfp(m *link.Module, a []byte) {
@@ -21,8 +25,8 @@ func (w moduleWriter) sfpIdentity(m *link.Module, a []byte) {
 	c := a[3:]
 	w.row("Transceiver codes", "0x%02x 0x%02x 0x%02x 0x%02x 0x%02x 0x%02x 0x%02x 0x%02x 0x%02x", c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], a[36])
 	w.bits(c, sfpTypes)
-	if text, ok := sfpExtended[a[36]]; ok {
-		w.row("Transceiver type", "%s", text)
+	if text := cmp.Or(sfpExtended[a[36]], extendedNames[a[36]]); text != "" {
+		w.row("Transceiver type", "Extended: %s", text)
 	}
 	w.row("Encoding", "0x%02x (%s)", a[11], known(sfpEncodings, a[11]))
 	w.row("BR, Nominal", "%dMBd", m.BitRate)
