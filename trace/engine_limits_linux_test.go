@@ -6,12 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/netsonde/netsonde/internal/lab"
 	"github.com/netsonde/netsonde/trace"
 )
 
@@ -31,6 +33,29 @@ func TestEngineZones(t *testing.T) {
 	p, err := e.Tracer(trace.MethodUDP, trace.Options{}).Trace(t.Context(), linkLocal.WithZone("eth7"))
 	if err != nil || p.End != trace.EndNotSent || p.Hops[0].Replies[0].Errno != unix.ENODEV {
 		t.Errorf("no such zone: %v, %+v", err, p)
+	}
+}
+
+// The source of every trace of an engine for one interface is that of the interface.
+func TestEngineDevice(t *testing.T) {
+	l := lab.New(t)
+	client, gw := l.Host("client"), l.Router("gw")
+	l.Connect(client.Port("eth0", "10.1.0.2/24"), gw.Port("lan", "10.1.0.1/24"))
+	l.Connect(client.Port("eth1", "10.2.0.2/24"), gw.Port("wan", "10.2.0.1/24"))
+	client.Route("default", "10.1.0.1")
+	e, err := trace.Open(&trace.EngineOptions{Device: "eth1", NetNS: client.NetNSFD()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, source := range []netip.Addr{{}, netip.MustParseAddr("10.2.0.2")} {
+		o := trace.Options{MaxTTL: 1, Queries: 1, Timeout: 50 * time.Millisecond, Source: source}
+		targets := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")}
+		for p, err := range e.Tracer(trace.MethodUDP, o).Map(t.Context(), slices.Values(targets)) {
+			if err != nil || p.Source.String() != "10.2.0.2" {
+				t.Errorf("to %v from %v, asked for %v: %v", p.Target, p.Source, source, err)
+			}
+		}
 	}
 }
 

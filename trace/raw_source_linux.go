@@ -74,10 +74,10 @@ func (s *rawSockets) source(dst, want netip.Addr) (src netip.Addr, zone uint32, 
 	if s.ask < 0 {
 		err = s.askAnew()
 	} else {
-		err = disconnect(s.ask)
+		err = disconnect(s.ask, s.opt.Device)
 	}
 	if err == nil {
-		src, err = sourceOf(s.ask, dst, want)
+		src, err = sourceOf(s.ask, dst, want, s.opt.Device)
 	}
 	return src, zone, err
 }
@@ -121,16 +121,16 @@ func (s *rawSockets) openAsk() (here bool, err error) {
 
 var errElsewhere = errors.New("the engine's network namespace cannot be entered")
 
-// sourceOf connects a datagram socket to find out the source address, which
-// sends nothing.
-func sourceOf(fd int, dst, want netip.Addr) (src netip.Addr, err error) {
+// sourceOf connects a datagram socket, which is bound to a device unless that is
+// "", to find out the source address. That sends nothing.
+func sourceOf(fd int, dst, want netip.Addr, device string) (src netip.Addr, err error) {
 	if want.IsValid() {
 		// What goes to an address of this host comes from that address.
-		if src, err = sourceOf(fd, want, netip.Addr{}); err != nil || src != want {
+		if src, err = sourceOf(fd, want, netip.Addr{}, device); err != nil || src != want {
 			return src, unix.EADDRNOTAVAIL
 		}
 		// A socket that is connected prefers the source address that it has.
-		if err := disconnect(fd); err != nil {
+		if err := disconnect(fd, device); err != nil {
 			return src, err
 		}
 	}
@@ -148,12 +148,15 @@ func sourceOf(fd int, dst, want netip.Addr) (src netip.Addr, err error) {
 	return sock.AddrPort(sa).Addr(), nil
 }
 
-// disconnect undoes connect.
-func disconnect(fd int) error {
+// disconnect undoes connect, and only that: the kernel lets go of the device too.
+func disconnect(fd int, device string) error {
 	sa := unix.RawSockaddr{Family: unix.AF_UNSPEC}
 	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa))
 	if errno != 0 {
 		return errno
+	}
+	if device != "" {
+		return unix.BindToDevice(fd, device)
 	}
 	return nil
 }
