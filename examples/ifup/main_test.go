@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 	"testing"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
@@ -15,10 +12,9 @@ import (
 func TestMain(m *testing.M) {
 	// The tools as processes of their own, all of them inside a host.
 	for _, name := range []string{"ifup", "ifdown"} {
-		lab.Child(name, func(args []string) int {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // as cli.Main
-			defer stop()
-			return tool(name)(ctx, args, os.Stdin, os.Stdout, os.Stderr)
+		lab.Child(name, func([]string) int {
+			cli.Main(name, tool(name)) // whose arguments these are
+			return -1
 		})
 	}
 	os.Exit(lab.Main(m))

@@ -168,11 +168,37 @@ func TestClosedPipe(t *testing.T) {
 	}
 	r.Close()
 	defer w.Close()
-	c := s.ChildCommand("ifup", true, "-v", "--ignore-errors", "--no-scripts", "--state-dir", s.dir, "-i", file, "eth0")
-	c.Stdout, c.Stderr = w, w
-	c.Run()
-	if !exists(filepath.Join(dir, "done")) || s.kept(t)[0] != "eth0=eth0" {
-		t.Errorf("it was not ended: %v, %q", c.ProcessState, s.kept(t))
+	for _, tell := range []string{"-v", "--json"} {
+		c := s.ChildCommand("ifup", true, tell, "--force", "--ignore-errors", "--no-scripts", "--state-dir", s.dir, "-i", file, "eth0")
+		c.Stdout, c.Stderr = w, w
+		c.Run()
+		if !exists(filepath.Join(dir, "done")) || s.kept(t)[0] != "eth0=eth0" {
+			t.Errorf("with %s it was not ended: %v, %q", tell, c.ProcessState, s.kept(t))
+		}
+		os.Remove(filepath.Join(dir, "done"))
+	}
+}
+
+// An interface that is not begun because the state cannot be written does not
+// count as up; with --force it is set all the same.
+func TestStateNotWritten(t *testing.T) {
+	dir := t.TempDir()
+	s := newSide(t, lab.New(t), "host", dir)
+	file := write(t, filepath.Join(dir, "interfaces"), "iface eth0 inet manual\n up touch "+dir+"/done\n", 0o600)
+	args := []string{"--no-scripts", "--state-dir", s.dir, "-i", file, "eth0"}
+	if err := os.Mkdir(filepath.Join(s.dir, ".ifstate.lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, stderr, code := s.ours(t, "ifup", args...); code != 1 || !strings.Contains(stderr, ".ifstate.lock") || exists(filepath.Join(dir, "done")) {
+			t.Errorf("exit code %d: %s", code, stderr)
+		}
+	}
+	if _, stderr, code := s.ours(t, "ifup", append(args, "--force")...); code != 0 || !exists(filepath.Join(dir, "done")) {
+		t.Errorf("with --force: exit code %d: %s", code, stderr)
+	}
+	if _, stderr, code := s.ours(t, "ifup", append(args[:5:5], " eth0=eth0")...); code != 1 || !strings.Contains(stderr, "is no name") {
+		t.Errorf("a blank in a name: exit code %d: %s", code, stderr)
 	}
 }
 

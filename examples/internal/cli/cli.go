@@ -99,8 +99,19 @@ type output struct {
 	*os.File
 	broken context.CancelCauseFunc
 
-	mu  sync.Mutex
-	err error
+	mu    sync.Mutex
+	err   error
+	carry bool // a failure does not end the context
+}
+
+// Carry has a failure to write to standard output no longer end the context of
+// [Main]: what is begun is to be ended, whether or not it can be told.
+func Carry(stdout io.Writer) {
+	if o, ok := stdout.(*output); ok {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.carry = true
+	}
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -110,8 +121,11 @@ func (o *output) Write(p []byte) (int, error) {
 		if o.err == nil {
 			o.err = err
 		}
+		carry := o.carry
 		o.mu.Unlock()
-		o.broken(errNoReader{})
+		if !carry {
+			o.broken(errNoReader{})
+		}
 	}
 	return n, err
 }

@@ -25,7 +25,7 @@ type job struct {
 // or had been before.
 func (t *tool) iface(ctx context.Context, arg string) bool {
 	name, logical, said := strings.Cut(arg, "=")
-	if name == "" || strings.ContainsAny(name, "/\x00\n") {
+	if name == "" || strings.ContainsAny(name, "/\x00 \t\n\v\f\r") {
 		t.Warn("%q is no name of an interface", name)
 		return false
 	}
@@ -95,7 +95,7 @@ func (t *tool) configure(ctx context.Context, h *hold, name, logical string) boo
 		}
 		err := h.mark(logical)
 		t.Error(err)
-		return err == nil
+		return err == nil || t.force
 	}
 	// As with ifupdown it counts as up as soon as it is begun, and as down.
 	if t.up && !mark(logical) || !t.up && !mark("") {

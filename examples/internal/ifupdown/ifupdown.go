@@ -125,6 +125,9 @@ func (t *tool) run(ctx context.Context) int {
 	case t.query:
 		return t.printLines(names)
 	}
+	if !t.noAct {
+		cli.Carry(t.Stdout)
+	}
 	return t.each(ctx, names)
 }
 

@@ -147,7 +147,7 @@ func (j *job) parts(ctx context.Context, s interfaces.Step) error {
 			continue
 		}
 		if j.verbose {
-			fmt.Fprintln(j.Stderr, "run-parts: executing", script)
+			fmt.Fprintln(j.Stderr, "run-parts: executing", cli.Escape(script))
 		}
 		if err := j.program(ctx, j.environment(s.Phase), script); err != nil {
 			failed = fmt.Errorf("%s: %w", script, err)

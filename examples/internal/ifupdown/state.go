@@ -133,12 +133,14 @@ func (s *state) hold(ctx context.Context, name, tool string, busy func(pid int))
 
 // mark writes which stanza the interface is up with, nothing if it is down.
 func (h *hold) mark(logical string) error {
-	err := h.file.Truncate(0)
+	// The file that is locked is the one that counts: an interface that is not begun
+	// because the other cannot be written is not to count as up.
+	err := h.state.mark(h.name, logical)
 	if err == nil {
-		_, err = h.file.WriteString(logical + "\n")
+		err = h.file.Truncate(0)
 	}
 	if err == nil {
-		err = h.state.mark(h.name, logical)
+		_, err = h.file.WriteString(logical + "\n")
 	}
 	return err
 }
