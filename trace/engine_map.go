@@ -21,7 +21,7 @@ func (e *rawEngine) trace(ctx context.Context, m Method, dst netip.Addr, o Optio
 // one makes one trace. Tell, which may be nil, gets each hop and returns
 // whether it wants more.
 func (e *rawEngine) one(ctx context.Context, m Method, dst netip.Addr, o Options, tell func(Hop) bool) (Path, error) {
-	dst = dst.Unmap()
+	dst = destination(dst)
 	op := "trace: " + m.String()
 	o, err := e.settle(m, o)
 	path := Path{Target: dst, Method: m, Port: o.Port, Hops: []Hop{}, Started: time.Now()}
@@ -131,7 +131,7 @@ func (e *rawEngine) all(ctx context.Context, m Method, targets iter.Seq[netip.Ad
 }
 
 func (e *rawEngine) start(m Method, dst netip.Addr, o Options, a *audience) error {
-	if dst = dst.Unmap(); !dst.IsValid() {
+	if dst = destination(dst); !dst.IsValid() {
 		return errNoTarget
 	}
 	_, err := e.begin(m, dst, o, a, false)

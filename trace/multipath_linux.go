@@ -11,7 +11,7 @@ import (
 )
 
 func explore(ctx context.Context, m Method, dst netip.Addr, o Options, mo *MultipathOptions) (Graph, error) {
-	dst = dst.Unmap()
+	dst = destination(dst)
 	op := "trace: multipath " + m.String()
 	o, err := o.forMultipath(m)
 	more, moreErr := mo.withDefaults()

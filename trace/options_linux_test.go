@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -91,12 +92,15 @@ func TestMSS(t *testing.T) {
 // Connections from one port take turns, and find what others find.
 func TestSourcePortTCP(t *testing.T) {
 	c := newChain(t, 3)
-	c.server.ListenTCP(fmt.Sprintf("%v:4242", c.target(4)), lab.Echo)
+	for _, family := range []int{4, 6} {
+		c.server.ListenTCP(netip.AddrPortFrom(c.target(family), 4242).String(), lab.Echo)
+	}
 	c.routers[1].Filter(lab.Output, lab.Rule{ICMP: lab.TimeExceeded})
 	seen := probesOf(t, c, func(_ byte, _, tcp []byte) string { return fmt.Sprint(int(tcp[0])<<8 | int(tcp[1])) })
+	for _, family := range []int{4, 6} {
 	for _, port := range []uint16{80, 4242} {
 		o := trace.Options{Port: port, SourcePort: 5050, Queries: 2, Timeout: 300e6}
-		p := c.trace(t, trace.TCP{Options: o}, c.target(4))
+		p := c.trace(t, trace.TCP{Options: o}, c.target(family))
 		if !p.Reached || len(p.Hops) != 4 || p.Flow != trace.FlowConstant {
 			t.Errorf("port %d: %q, %v", port, words(p), p.Flow)
 		}
@@ -160,6 +164,7 @@ func TestOwnOptions(t *testing.T) {
 		{trace.TCP{Options: trace.Options{MSS: 87}}, "maximum segment size 87 is not between 88 and 32767"},
 		{trace.ICMP{Options: trace.Options{DontRoute: true}}, "traces past the routing table are for UDP and TCP"},
 		{trace.TCP{Options: trace.Options{Lite: true}}, "UDP-Lite is a kind of UDP"},
+		{trace.TCP{Options: trace.Options{SourcePort: 1, Flow: trace.FlowPerProbe}}, "connections from one SourcePort are one flow"},
 		{trace.ICMP{Options: trace.Options{SourcePort: 1}}, "source port 1: only UDP and single traces of TCP have one"},
 	} {
 		_, err := tt.tracer.Trace(t.Context(), dst)
@@ -206,6 +211,7 @@ func TestGrace(t *testing.T) {
 // The unspecified address is this host.
 func TestUnspecified(t *testing.T) {
 	c := newChain(t, 1)
+	e := c.openEngine(t, trace.EngineOptions{})
 	for _, tt := range []struct{ dst, want netip.Addr }{
 		{netip.IPv4Unspecified(), netip.MustParseAddr("127.0.0.1")},
 		{netip.MustParseAddr("::ffff:0.0.0.0"), netip.MustParseAddr("127.0.0.1")},
@@ -216,8 +222,20 @@ func TestUnspecified(t *testing.T) {
 			if !p.Reached || len(p.Hops) != 1 || p.Target != tt.want {
 				t.Errorf("%v by %v: %q, target %v", tt.dst, p.Method, words(p), p.Target)
 			}
+			for q, err := range e.Tracer(p.Method, trace.Options{}).Map(t.Context(), slices.Values([]netip.Addr{tt.dst})) {
+				if err != nil || !q.Reached || q.Target != tt.want {
+					t.Errorf("%v by %v of an engine: %q, target %v, %v", tt.dst, p.Method, words(q), q.Target, err)
+				}
+			}
+			if q, err := e.Tracer(p.Method, trace.Options{}).Trace(t.Context(), tt.dst); err != nil || !q.Reached || q.Target != tt.want {
+				t.Errorf("%v by %v of an engine: %q, target %v, %v", tt.dst, p.Method, words(q), q.Target, err)
+			}
 		}
-		err := c.client.DoUnprivileged(func() error {
+		g, err := trace.UDP{Options: trace.Options{NetNS: c.client.NetNSFD()}}.Multipath(t.Context(), tt.dst, nil)
+		if err != nil || !g.Reached || g.Target != tt.want {
+			t.Errorf("ways to %v: reached %v, target %v, %v", tt.dst, g.Reached, g.Target, err)
+		}
+		err = c.client.DoUnprivileged(func() error {
 			m, err := trace.FindMTU(t.Context(), tt.dst, nil)
 			if err == nil && !m.Reached {
 				t.Errorf("path MTU to %v: %+v", tt.dst, m)
