@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/netsonde/netsonde/internal/fakenet"
 	"github.com/netsonde/netsonde/internal/multipath"
 )
@@ -77,8 +80,13 @@ func FuzzExplore(f *testing.F) {
 				t.Errorf("edge %+v from %+v", e, r.Vertices[e.From])
 			}
 		}
+		for _, v := range r.Vertices {
+			if v.Answered > v.Sent {
+				t.Errorf("%+v", v)
+			}
+		}
 		for _, p := range r.Paths {
-			if p.Answered > p.Sent && p.Sent > 0 && len(script) == 0 {
+			if p.Answered > p.Sent {
 				t.Errorf("%+v", p)
 			}
 			for i, v := range p.Vertices {
@@ -112,6 +120,26 @@ func TestCrowd(t *testing.T) {
 		r, err := multipath.Run(c, crowd{n}, n.Now)
 		if err != nil || r.Probes > c.MaxProbes || r.Stop != multipath.StopBudget || r.Failure <= c.Failure {
 			t.Errorf("%d: %v, %d probes, stop %v, bound %v", a, err, r.Probes, r.Stop, r.Failure)
+		}
+	}
+}
+
+// twice gives each answer twice.
+type twice struct{ *fakenet.Net }
+
+func (w twice) Wait(until time.Time) ([]multipath.Answer, error) {
+	answers, err := w.Net.Wait(until)
+	return append(answers, answers...), err
+}
+
+// TestTwice: answers that are doubled on the way change nothing.
+func TestTwice(t *testing.T) {
+	for _, a := range []multipath.Algorithm{multipath.MDA, multipath.Lite} {
+		once, doubled := fakenet.New(star(3), 1), twice{fakenet.New(star(3), 1)}
+		want := run(t, config(a), once)
+		got, err := multipath.Run(config(a), doubled, doubled.Now)
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
+			t.Errorf("%d: %v (-once +twice):\n%s", a, err, diff)
 		}
 	}
 }

@@ -278,8 +278,14 @@ func (p *plan) hear(a Answer, w Wire) {
 		return
 	}
 	pr := &p.probes[a.ID]
+	if pr.outcome == heard {
+		return // the answer came twice: that says nothing of the flow
+	}
 	h, v := &p.hops[pr.hop], p.vertexAt(pr.hop, source{a.From, a.Final})
 	c := p.cell(pr.flow, pr.hop)
+	if pr.outcome == void {
+		c.sent++ // it was taken back
+	}
 	if pr.waiting {
 		pr.waiting = false
 		p.flying = slices.DeleteFunc(p.flying, func(id int) bool { return id == a.ID })
