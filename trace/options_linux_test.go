@@ -98,21 +98,22 @@ func TestSourcePortTCP(t *testing.T) {
 	c.routers[1].Filter(lab.Output, lab.Rule{ICMP: lab.TimeExceeded})
 	seen := probesOf(t, c, func(_ byte, _, tcp []byte) string { return fmt.Sprint(int(tcp[0])<<8 | int(tcp[1])) })
 	for _, family := range []int{4, 6} {
-	for _, port := range []uint16{80, 4242} {
-		o := trace.Options{Port: port, SourcePort: 5050, Queries: 2, Timeout: 300e6}
-		p := c.trace(t, trace.TCP{Options: o}, c.target(family))
-		if !p.Reached || len(p.Hops) != 4 || p.Flow != trace.FlowConstant {
-			t.Errorf("port %d: %q, %v", port, words(p), p.Flow)
-		}
-		for i, h := range p.Hops {
-			for _, r := range h.Replies {
-				if (r.Outcome == trace.OutcomeSilent) != (i == 1) || len(h.Replies) != 2 {
-					t.Errorf("port %d, hop %d: %v, %s", port, h.TTL, r.Outcome, r.Err)
+		for _, port := range []uint16{80, 4242} {
+			o := trace.Options{Port: port, SourcePort: 5050, Queries: 2, Timeout: 300e6}
+			p := c.trace(t, trace.TCP{Options: o}, c.target(family))
+			if !p.Reached || len(p.Hops) != 4 || p.Flow != trace.FlowConstant {
+				t.Errorf("IPv%d, port %d: %q, %v", family, port, words(p), p.Flow)
+			}
+			for i, h := range p.Hops {
+				for _, r := range h.Replies {
+					if (r.Outcome == trace.OutcomeSilent) != (i == 1) || len(h.Replies) != 2 {
+						t.Errorf("IPv%d, port %d, hop %d: %v, %s", family, port, h.TTL, r.Outcome, r.Err)
+					}
 				}
 			}
-		}
-		if port == 80 { // an open port answers with more than SYN-ACKs take
-			seen("6 5050", p.Packets)
+			if port == 80 { // an open port answers with more than SYN-ACKs take
+				seen("6 5050", p.Packets)
+			}
 		}
 	}
 }

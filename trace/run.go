@@ -115,6 +115,8 @@ func (o Options) complete(m Method) (Options, error) {
 	o.FlowLabel, o.MSS, o.DontRoute, o.Lite, o.SourcePort = own.FlowLabel, own.MSS, own.DontRoute, own.Lite, own.SourcePort
 	switch {
 	case err != nil:
+	case m == MethodTCP && o.SourcePort != 0 && o.Flow == FlowPerProbe:
+		err = errors.New("connections from one SourcePort are one flow")
 	case o.FlowLabel > 0xfffff:
 		err = fmt.Errorf("flow label %#x is more than 0xfffff", o.FlowLabel)
 	case o.FlowLabel != 0 && m == MethodICMP:

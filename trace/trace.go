@@ -113,8 +113,7 @@ type Options struct {
 	// ways as there are: the hops seen need not lie on one. The default is
 	// FlowConstant (the "Paris" trace) for UDP, ICMP and an [Engine], which knows
 	// no other, and FlowPerProbe for TCP, which knows no other without one or a
-	// SourcePort.
-	// Multipath has flows of its own.
+	// SourcePort, and only FlowConstant with one. Multipath has flows of its own.
 	Flow Flow
 	// FirstTTL and MaxTTL bound the TTLs probed, 1 to 255, default 1 and 30.
 	FirstTTL, MaxTTL int

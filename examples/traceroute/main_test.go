@@ -39,6 +39,7 @@ func TestUsage(t *testing.T) {
 		{"-M dccp a", 2, "", refused["dccp"]},
 		{"-P 47 a", 2, "", refused["protocol"]},
 		{"-L a", 2, "", "-L goes with -U"},
+		{"-T --classic --sport=5 a", 2, "", "with -T, --classic and --sport do not go together: connections from one port are one flow"},
 		{"-Ir a", 2, "", "--sport, -l and -r do not go with -I"},
 		{"-l 1048576 a", 2, "", "a flow label is between 0 and 1048575"},
 		{"-l 1 --mtu a", 2, "", "-L, -l, -r and --sport do not go with --mtu"},

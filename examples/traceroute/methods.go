@@ -81,6 +81,8 @@ func (s *settings) chooseMethod(f *pflag.FlagSet) error {
 		return errors.New("-L goes with -U")
 	case s.icmp && (s.opt.SourcePort != 0 || s.opt.FlowLabel != 0 || s.opt.DontRoute):
 		return errors.New("--sport, -l and -r do not go with -I")
+	case s.tcp && s.classic && s.opt.SourcePort != 0:
+		return errors.New("with -T, --classic and --sport do not go together: connections from one port are one flow")
 	case s.opt.FlowLabel > 0xfffff:
 		return errors.New("a flow label is between 0 and 1048575")
 	case s.mtu && (s.lite || s.opt.SourcePort != 0 || s.opt.FlowLabel != 0 || s.opt.DontRoute):
