@@ -89,7 +89,7 @@ type Options struct {
 	Identifier int        // ICMP identifier, 1 to 65535, and no further ones; 0 is one that nobody has, negative is number 0, for raw sockets only. Linux
 	FlowLabel  uint32     // IPv6 flow label (RFC 6437), 1 to 1048575; 0 is the system's own for each flow. Linux
 	SendBuffer int        // bytes of the send buffer (SO_SNDBUF), bounded by net.core.wmem_max; 0 is enough for bursts. Linux
-	DontRoute  bool       // only to hosts of a network that this one is in, past the routing table (SO_DONTROUTE). Linux
+	DontRoute  bool       // only to hosts of a network that this one is in, past the routing table (SO_DONTROUTE). Linux, which heeds it for IPv4 only
 	Connect    netip.Addr // connect(2) the socket to this host, the only one then: a raw socket hears no other, and the family is its own. Linux
 
 	Broadcast    bool // allow IPv4 broadcast addresses

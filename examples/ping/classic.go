@@ -117,6 +117,9 @@ func (v *view) prepare(ctx context.Context) error {
 			s.opt.Source = from
 		}
 	}
+	if s.opt.DontRoute && v.target.addr.Is6() {
+		v.t.Warn("Warning: -r is of no effect: the kernel does not heed it for IPv6")
+	}
 	if v.target.addr.IsUnspecified() {
 		v.target.addr = v.from
 	}

@@ -93,6 +93,9 @@ func TestNewFlags(t *testing.T) {
 	if code != 1 || !strings.Contains(errs, "sendmsg: Network is unreachable") || !strings.Contains(out, "0 received") {
 		t.Errorf("past the routing table: exit %d\n%s%s", code, out, errs)
 	}
+	if _, errs, code := tool(t, client, "", strings.Fields("-r -c 1 fd00:2::2")...); code != 0 || !strings.Contains(errs, "-r is of no effect") {
+		t.Errorf("past the routing table of IPv6: exit %d\n%s", code, errs)
+	}
 	if out, errs, code := tool(t, client, "", strings.Fields("-e 0 -c 1 10.2.0.2")...); code != 2 || out != "" || !strings.Contains(errs, "setcap cap_net_raw") {
 		t.Errorf("identifier 0 without privileges: exit %d\n%s%s", code, out, errs)
 	}
