@@ -34,8 +34,9 @@
 // all vertices which show k have one more is tested apart, on their flows taken
 // together: (k+1)^m (k/(k+1))^N is at most e for m of them with N flows. A hop
 // with one vertex is left by the rule of MDA. With e = Failure/(b+1), b being the
-// hops behind which paths branch, the sum over the graph, and over one hop
-// whose branching was overlooked, is at most Failure.
+// hops behind which paths branch, the sum over these, and over one hop whose
+// branching was overlooked, is at most Failure. As with MDA, other hops where no
+// branching was seen are not counted.
 //
 // This is a mean over the graphs that the assumption describes, not a bound for
 // each: one vertex that differs from all the others of its hop is overlooked
