@@ -133,6 +133,7 @@ func (v *view) over() bool {
 // key obeys a key and reports whether that was the last one.
 func (v *view) key(ev *tcell.EventKey) (quit bool) {
 	if ev.Key() == tcell.KeyCtrlC {
+		v.left = true
 		return true
 	}
 	if v.help {

@@ -238,6 +238,9 @@ func TestLeave(t *testing.T) {
 		if how == "rounds" && w.result().Rounds != 2 {
 			t.Errorf("%d rounds", w.result().Rounds)
 		}
+		if w.left != (how == "ctrl-c") {
+			t.Errorf("%s: no further host is watched: %v", how, w.left)
+		}
 		cancel()
 		s.Fini()
 	}

@@ -63,6 +63,7 @@ type settings struct {
 	source, order, asZone          *string
 	interval, timeout              *time.Duration
 	fields                         []field
+	left                           bool // by Ctrl-C on the live screen: no further host
 }
 
 func flags(t *cli.Tool) *settings {
@@ -129,7 +130,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		if c := s.visit(ctx, t, host); c != cli.Yes {
 			code = c
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || s.left {
 			break
 		}
 	}
