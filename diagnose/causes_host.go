@@ -21,31 +21,39 @@ func lowerCauses() []Cause {
 
 // prefixCauses are about a prefix length, or netmask, that is wrong.
 func prefixCauses() []Cause {
-	return []Cause{{
-		Code: AddrWrongPrefix, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByPeer, Confidence: Confirmed,
-		When: []Pattern{
-			{Fact: FactNeighbor, State: No, Values: []string{"peer", "peer_far"}},
-			{Fact: FactDetour, State: Yes},
-		},
-		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
-		Summary: "the prefix length (netmask) of {iface} is too short: {peer} is taken for a neighbour, where nobody answers for it, but it is behind the gateway",
-	}, {
-		Code: AddrWrongPrefix, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByPeer, Confidence: Likely,
-		When: []Pattern{
-			{Fact: FactNeighbor, State: No, Values: []string{"peer_far"}},
-			{Fact: FactPrefix, State: No, Neutral: true},
-			{Fact: FactDetour, State: Yes, Absent: true},
-		},
-		Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
-		Summary: "the prefix length (netmask) of {iface} is too short: {peer} is taken for a neighbour, where nobody answers for it, and is not sent to the gateway",
-		Decide:  "on another host of this network: ip addr",
-	}, {
-		Code: AddrWrongPrefix, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByGateway, Confidence: Likely,
-		When:     []Pattern{{Fact: FactNeighbor, State: No, Values: []string{"gateway_outside"}}},
-		Predicts: beyondPeer, Allows: []string{FactForwards, FactAccepted, FactName, FactRecursion},
-		Summary: "the address or the prefix length (netmask) of {iface} is wrong: the gateway {gateway} is outside its networks and does not answer there",
-		Decide:  "on another host of this network: ip addr; ip route",
-	}}
+	behind := func(value string, confidence Confidence, decide string) Cause {
+		return Cause{
+			Code: AddrWrongPrefix, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByPeer, Confidence: confidence,
+			When: []Pattern{
+				{Fact: FactNeighbor, State: No, Values: []string{value}},
+				{Fact: FactDetour, State: Yes},
+			},
+			Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
+			Summary: "the prefix length (netmask) of {iface} is too short: {peer} is taken for a neighbour, where nobody answers for it, but it is behind the gateway",
+			Decide:  decide,
+		}
+	}
+	return []Cause{
+		behind("peer_far", Confirmed, ""),
+		// A customary prefix may be right, and the gateway lack proxy ARP for
+		// what it has of this network elsewhere.
+		behind("peer", Likely, "on another host of this network: ip addr; on the gateway: ip neigh show proxy"), {
+			Code: AddrWrongPrefix, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByPeer, Confidence: Likely,
+			When: []Pattern{
+				{Fact: FactNeighbor, State: No, Values: []string{"peer_far"}},
+				{Fact: FactPrefix, State: No, Neutral: true},
+				{Fact: FactDetour, State: Yes, Absent: true},
+			},
+			Predicts: beyondPeer, Allows: []string{FactName, FactAccepted},
+			Summary: "the prefix length (netmask) of {iface} is too short: {peer} is taken for a neighbour, where nobody answers for it, and is not sent to the gateway",
+			Decide:  "on another host of this network: ip addr",
+		}, {
+			Code: AddrWrongPrefix, Kind: AtLocal, Place: PlaceIface, Bind: ByIface | ByGateway, Confidence: Likely,
+			When:     []Pattern{{Fact: FactNeighbor, State: No, Values: []string{"gateway_outside"}}},
+			Predicts: beyondPeer, Allows: []string{FactForwards, FactAccepted, FactName, FactRecursion},
+			Summary: "the address or the prefix length (netmask) of {iface} is wrong: the gateway {gateway} is outside its networks and does not answer there",
+			Decide:  "on another host of this network: ip addr; ip route",
+		}}
 }
 
 // reverseCauses are about this host throwing answers away by itself.
@@ -96,9 +104,12 @@ func roomCauses() []Cause {
 // sideCauses leave the goal reached, and cost time or come back later.
 func sideCauses() []Cause {
 	return slices.Concat(soundCauses(), []Cause{{
-		Code: PathMTUBlackHole, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Confirmed, Degrades: true,
+		// What vanishes are echo requests and datagrams; a filter may mind their
+		// size alone, and a router may keep TCP below it (MSS clamping).
+		Code: PathMTUBlackHole, Kind: AtHop, Place: PlaceAt, Bind: ByPeer, Confidence: Likely, Degrades: true,
 		When:    []Pattern{{Fact: FactMTU, State: No}},
-		Summary: "packets of more than {value} bytes to {peer} vanish at or behind {at}: connections open and then hang ({detail})",
+		Summary: "packets of more than {value} bytes to {peer} vanish at or behind {at}: connections open and then may hang ({detail})",
+		Decide:  "send more than {value} bytes at once over a connection to {peer}",
 	}, {
 		Code: PathIPv6Broken, Kind: AtRemote, Place: PlaceAt, Bind: ByName, Confidence: Likely, Degrades: true,
 		When:    []Pattern{{Fact: FactSeveral, State: No, Values: []string{"ipv6"}}},

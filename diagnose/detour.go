@@ -62,7 +62,7 @@ func (d *detour) answeredBy(b []byte, from netip.Addr) bool {
 // tryDetour asks, for a peer that is taken for a neighbour, whether the
 // gateway has a way to it.
 func (g *gatherer) tryDetour(ctx context.Context, e *evidence) {
-	if g.tools.detourer == nil || e.self || e.gateway.IsValid() || len(e.prefixes) == 0 {
+	if g.tools.detourer == nil || e.self || e.peer.addr.IsLinkLocalUnicast() || e.gateway.IsValid() || len(e.prefixes) == 0 {
 		return
 	}
 	for _, gw := range e.gateways {

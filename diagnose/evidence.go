@@ -48,6 +48,7 @@ type evidence struct {
 	gateway  netip.Addr      // invalid when the peer is on-link
 	own      []netip.Addr    // this host's addresses
 	prefixes []netip.Prefix  // the addresses of iface in the family of the peer
+	leased   []netip.Prefix  // those of them that have an end, as DHCP gives them
 	gateways []netip.Addr    // of this host's default routes
 	detour   bool            // the peer answers by way of the gateway detourBy …
 	detourBy netip.Addr      // … which is invalid when that was not tried

@@ -53,16 +53,18 @@ func (g *gatherer) knockGateway(ctx context.Context, e *evidence) {
 func (g *gatherer) hostFacts(ctx context.Context, gateways []*evidence) []Fact {
 	families := g.configuredFamilies()
 	var used []string
+	by := uses{}
 	for _, r := range g.host.routes {
 		for _, h := range r.NextHops {
 			if r.Default() && r.Type == route.TypeUnicast {
 				used = append(used, h.Device)
+				by[use{h.Device, prefixFamily(r.Dst)}] = true
 			}
 		}
 	}
 	stranded := len(gateways) == 0 && !slices.ContainsFunc(families, g.host.hasDefault)
 	wanted := g.host.wanted(g.opts.Interface, used, families, stranded)
-	facts := append([]Fact{g.host.hostFact()}, g.linkFacts(ctx, wanted, families)...)
+	facts := append([]Fact{g.host.hostFact()}, g.linkFacts(ctx, wanted, families, by.spares)...)
 	for _, family := range families {
 		facts = append(facts, g.host.defaultFact(family, stranded))
 	}

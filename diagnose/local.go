@@ -175,9 +175,34 @@ func unique(names []string) []string {
 	return out
 }
 
+// use is an interface that packets of a family leave by.
+type use struct {
+	iface  string
+	family int
+}
+
+// uses are those of a run. True says that it takes an address other than a
+// link-local one.
+type uses map[use]bool
+
+// spares reports whether an interface does without an address of a family: it
+// is used for the other one, and this one goes elsewhere or is IPv6 that some
+// other interface happens to have, such as that of a VPN.
+func (u uses) spares(iface string, family int) bool {
+	if needs, ok := u[use{iface, family}]; ok {
+		return !needs
+	}
+	mine, there := false, false
+	for other := range u {
+		mine = mine || other.iface == iface
+		there = there || other.family == family
+	}
+	return mine && (there || family == 6)
+}
+
 // linkFacts states what the interfaces are like. Families are those that the
-// goal needs; what nobody wants is told as neutral.
-func (g *gatherer) linkFacts(ctx context.Context, wanted []string, families []int) (facts []Fact) {
+// goal needs; what nobody wants, or an interface spares, is told as neutral.
+func (g *gatherer) linkFacts(ctx context.Context, wanted []string, families []int, spares func(iface string, family int) bool) (facts []Fact) {
 	s := &g.host
 	for _, name := range wanted {
 		if s.link(name) == nil {
@@ -204,7 +229,7 @@ func (g *gatherer) linkFacts(ctx context.Context, wanted []string, families []in
 			facts = append(facts, f)
 		}
 		for _, family := range families {
-			facts = append(facts, addressFact(l, family, neutral))
+			facts = append(facts, addressFact(l, family, neutral || spares(l.Name, family)))
 		}
 	}
 	return append(facts, g.seen.linkFacts(ctx, wanted)...)

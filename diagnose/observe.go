@@ -83,6 +83,9 @@ func (o *observer) linkFacts(ctx context.Context, wanted []string) (facts []Fact
 		}
 		sound := true
 		for _, x := range link.Findings(o.before[name], after) {
+			if after.Link.Carrier == link.CarrierOff && ofLink(x.Kind) {
+				continue
+			}
 			if x := soundFact(f, x); x.Name != "" {
 				facts = append(facts, x)
 				sound = sound && !x.Anomaly()
@@ -94,6 +97,12 @@ func (o *observer) linkFacts(ctx context.Context, wanted []string) (facts []Fact
 		}
 	}
 	return facts
+}
+
+// ofLink reports findings about the mode of a link. Without one, some drivers
+// tell the least that there is, such as half duplex.
+func ofLink(k link.FindingKind) bool {
+	return k == link.FindingHalfDuplex || k == link.FindingDuplexMismatch || k == link.FindingSlow || k == link.FindingClock
 }
 
 // soundFact turns a finding about an interface into a fact. Packets that this
@@ -150,7 +159,7 @@ func (o *observer) stackFacts(ctx context.Context, peers []*evidence) (facts []F
 	}
 	n := grown("IPReversePathFilter")
 	for _, e := range peers {
-		if n < fewDropped || e.self || e.peer.family() != 4 || !e.silent() || e.complete() != "" {
+		if n < fewDropped || e.self || e.peer.family() != 4 || !e.silent() || e.complete() != "" || !o.anotherWay(e.iface) {
 			continue
 		}
 		f := e.fact(FactReverse)
@@ -159,6 +168,13 @@ func (o *observer) stackFacts(ctx context.Context, peers []*evidence) (facts []F
 		facts = append(facts, f)
 	}
 	return facts
+}
+
+// anotherWay reports whether answers could come in by another interface.
+func (o *observer) anotherWay(than string) bool {
+	return slices.ContainsFunc(o.g.host.links, func(l link.Link) bool {
+		return l.Name != than && !l.Loopback() && working(&l)
+	})
 }
 
 func counterOf(groups []sockets.CounterGroup, name string) int64 {

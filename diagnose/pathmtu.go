@@ -12,6 +12,14 @@ import (
 // goal was reached: small packets get there.
 const mtuPatience = time.Second
 
+// beforeMTU is how many packets may have been sent before that search, which
+// takes up to a hundred.
+const beforeMTU = MaxPackets / 3
+
+// etherMTU is what nearly all hosts have: their TCP never asks for longer
+// packets (RFC 9293, 3.7.1), so that no connection to them misses jumbo frames.
+const etherMTU = 1500
+
 // mtuFact tries how large packets may be. That routers say so when they are
 // too large is in order; that they vanish is a black hole (RFC 2923), for
 // which connections open and then hang.
@@ -21,6 +29,10 @@ func (g *gatherer) mtuFact(ctx context.Context, e *evidence) Fact {
 	}
 	f := e.fact(FactMTU)
 	f.Scope.Port, f.Command = 0, "tracepath -n "+f.Subject
+	if g.spent() > beforeMTU {
+		f.Why = "the other probes took most of the packets that a run may send"
+		return f
+	}
 	p, err := g.tools.mtu.FindMTU(ctx, e.peer.addr)
 	g.count(p.Packets)
 	switch {
@@ -36,6 +48,11 @@ func (g *gatherer) mtuFact(ctx context.Context, e *evidence) Fact {
 			continue
 		}
 		f.State, f.Value, f.At, f.Detail = No, fmt.Sprint(s.MTU), s.From, s.String()
+		if f.Neutral = s.MTU >= etherMTU; !f.Neutral {
+			return f
+		}
+	}
+	if f.Neutral {
 		return f
 	}
 	if !p.Exact {

@@ -52,18 +52,21 @@ func (e *evidence) prefixFact() Fact {
 }
 
 // outside reports whether a next hop is taken to be on the link by its route
-// alone (onlink), in no prefix of the interface and no route of its own.
+// alone (onlink), in no prefix of the interface and no route of its own. To a
+// host that has single addresses alone (/32, /128), as in clouds, everybody is.
 func (e *evidence) outside(hop netip.Addr) bool {
-	return len(e.prefixes) > 0 && !hop.IsLinkLocalUnicast() && !e.hopRoute && !slices.ContainsFunc(e.prefixes, func(p netip.Prefix) bool { return p.Contains(hop) })
+	shared := slices.ContainsFunc(e.prefixes, func(p netip.Prefix) bool { return !p.IsSingleIP() })
+	return shared && !hop.IsLinkLocalUnicast() && !e.hopRoute && !slices.ContainsFunc(e.prefixes, func(p netip.Prefix) bool { return p.Contains(hop) })
 }
 
 // wide reports whether the peer is a neighbour only by a prefix wider than is
 // customary and wider than all that answers on the link needs, on a link that
-// has a gateway. It returns that prefix and the network that would do.
+// has a gateway. It returns that prefix and the network that would do. What a
+// DHCP server or a router gave for a time was not mistyped on this host.
 func (e *evidence) wide() (p, small netip.Prefix, ok bool) {
 	a := e.peer.addr.WithZone("")
 	for _, own := range e.prefixes {
-		if !own.Contains(a) || own.Bits() >= customary(a) {
+		if !own.Contains(a) || own.Bits() >= customary(a) || slices.Contains(e.leased, own) {
 			continue
 		}
 		n, gateway := customary(a), false

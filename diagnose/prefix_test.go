@@ -7,6 +7,21 @@ import (
 	"github.com/netsonde/netsonde/route"
 )
 
+// TestWideLease trusts what a DHCP server gave.
+func TestWideLease(t *testing.T) {
+	e := evidence{
+		peer: peer{addr: netip.MustParseAddr("172.31.28.9")}, iface: "eth0", prefixes: []netip.Prefix{netip.MustParsePrefix("172.31.20.5/20")},
+		gateways: []netip.Addr{netip.MustParseAddr("172.31.16.1")},
+	}
+	if _, _, ok := e.wide(); !ok {
+		t.Error("a /20 that was typed in is not suspicious")
+	}
+	e.leased = e.prefixes
+	if p, small, ok := e.wide(); ok {
+		t.Errorf("a /20 by DHCP: %v, %v", p, small)
+	}
+}
+
 // TestWide tells a prefix that is too short from a wide network that is in use.
 func TestWide(t *testing.T) {
 	neighbor := func(addr string, s route.NeighborState) route.Neighbor {

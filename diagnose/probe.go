@@ -77,6 +77,11 @@ func (e *evidence) usable() bool {
 func (g *gatherer) aboutLink(e *evidence) {
 	if l := g.host.link(e.iface); l != nil {
 		e.prefixes = usable(l, e.peer.family())
+		for _, a := range l.Addresses {
+			if a.Valid > 0 {
+				e.leased = append(e.leased, a.Prefix)
+			}
+		}
 	}
 	e.gateways = g.host.gateways()
 	hop, _ := e.nextHop()
@@ -111,8 +116,11 @@ func (g *gatherer) probeUnless(ctx context.Context, done <-chan struct{}, deep b
 	switch {
 	case deep:
 		g.probe(ctx, e)
-	case e.peer.port != 0 && !e.self:
+	case e.self:
+	case e.peer.port != 0:
 		e.echo, e.echoErr = g.echo(ctx, e.peer.addr, sideTimeout)
+	default: // the echo of the goal itself is under way, and proves nothing by silence
+		e.control = g.scanControls(ctx, e.peer)
 	}
 }
 

@@ -122,6 +122,9 @@ func remediesFor(causes []Finding, facts []Fact) []Remedy {
 	out := []Remedy{}
 	for i, c := range causes {
 		f := firstFact(c, facts)
+		if f.Name == FactLower { // it is to be done to what is below
+			f.Scope.Iface = f.Subject
+		}
 		expand := func(s string) string {
 			s = strings.NewReplacer("{file}", m.file, "{up}", m.up, "{dns}", m.dns).Replace(s)
 			return fill(s, f)

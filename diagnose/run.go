@@ -160,6 +160,7 @@ func (g *gatherer) examineTarget(ctx context.Context) []Fact {
 // localFacts says about this host what the peers in question depend on.
 func (g *gatherer) localFacts(ctx context.Context, peers []*evidence) []Fact {
 	var used []string
+	by := uses{}
 	var families, strandedFamilies []int
 	for _, e := range peers {
 		family := e.peer.family()
@@ -168,6 +169,8 @@ func (g *gatherer) localFacts(ctx context.Context, peers []*evidence) []Fact {
 		}
 		if e.routed() {
 			used = append(used, e.iface)
+			u := use{e.iface, family}
+			by[u] = by[u] || family == 4 || !e.peer.addr.IsLinkLocalUnicast()
 		} else if routeWord(e.decision) == "no_route" {
 			strandedFamilies = append(strandedFamilies, family)
 		}
@@ -177,7 +180,9 @@ func (g *gatherer) localFacts(ctx context.Context, peers []*evidence) []Fact {
 	}
 	slices.Sort(families)
 	wanted := g.host.wanted(g.opts.Interface, used, families, len(strandedFamilies) > 0)
-	facts := append([]Fact{g.host.hostFact()}, g.linkFacts(ctx, wanted, families)...)
+	facts := append([]Fact{g.host.hostFact()}, g.linkFacts(ctx, wanted, families, func(iface string, family int) bool {
+		return by.spares(iface, family) && !slices.Contains(strandedFamilies, family)
+	})...)
 	for _, family := range families {
 		facts = append(facts, g.host.defaultFact(family, slices.Contains(strandedFamilies, family)))
 	}
@@ -274,6 +279,13 @@ func (g *gatherer) tell(s Step) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.opts.Progress(s)
+}
+
+// spent is how many packets were sent so far.
+func (g *gatherer) spent() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.packets
 }
 
 // count adds packets to the bill.

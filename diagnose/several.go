@@ -44,6 +44,9 @@ func (g *gatherer) reach(ctx context.Context, addrs []netip.Addr) ([]*evidence, 
 		return all, nil
 	}
 	e := g.knock(ctx, routed)
+	if i := slices.IndexFunc(routed, (*evidence).works); e == nil && i >= 0 {
+		e = routed[i] // there, and silent to ping
+	}
 	if e == nil {
 		return routed, nil
 	}
@@ -92,12 +95,33 @@ func (g *gatherer) knock(ctx context.Context, routed []*evidence) *evidence {
 	cancel()
 	wg.Wait()
 	deep.Wait()
+	if reached != nil {
+		g.tryOtherwise(ctx, routed)
+	}
 	for _, e := range routed {
 		if reached == nil || e == reached {
 			g.findNeighbor(ctx, e)
 		}
 	}
 	return reached
+}
+
+// tryOtherwise looks at the addresses that do not answer ping, when that was
+// the goal, by what does not depend on ping: many hosts drop it.
+func (g *gatherer) tryOtherwise(ctx context.Context, routed []*evidence) {
+	var wg sync.WaitGroup
+	for _, e := range routed {
+		if e.peer.port == 0 && !e.self && !e.works() && len(e.control) == 0 {
+			wg.Go(func() { e.control = g.scanControls(ctx, e.peer) })
+		}
+	}
+	wg.Wait()
+}
+
+// works reports whether an address does what the run asks of it: without a
+// port in question, anything that comes back from it will do.
+func (e *evidence) works() bool {
+	return e.goalReached() || e.peer.port == 0 && e.complete() != ""
 }
 
 // waitOthers gives what is still under way the time that it is worth.
@@ -134,6 +158,7 @@ func (g *gatherer) severalFact(ctx context.Context, reached *evidence, routed []
 		Detail: fmt.Sprintf("all %d addresses of %s work", len(routed), name),
 	}
 	var dead []string
+	refused, foreign := false, false
 	working, failing := map[int]bool{}, map[int]bool{}
 	for _, e := range routed {
 		why := e.whyNot()
@@ -146,6 +171,8 @@ func (g *gatherer) severalFact(ctx context.Context, reached *evidence, routed []
 			return f
 		}
 		failing[e.peer.family()] = true
+		foreign = foreign || !e.self
+		refused = refused || e.connect != nil && e.connect.State == portscan.StateClosed
 		if len(dead) == 0 {
 			f.At = e.peer.addr
 		}
@@ -154,9 +181,10 @@ func (g *gatherer) severalFact(ctx context.Context, reached *evidence, routed []
 	if len(dead) == 0 {
 		return f
 	}
-	f.State, f.Value = No, "some"
-	if failing[6] && !working[6] && working[4] {
-		f.Value = "ipv6"
+	// A service of this host that listens on 127.0.0.1 alone is in order.
+	f.State, f.Value, f.Neutral = No, "some", !foreign
+	if failing[6] && !failing[4] && !working[6] && working[4] && !refused {
+		f.Value = "ipv6" // a refusal is an answer over IPv6
 	}
 	f.Detail = fmt.Sprintf("%d of %d addresses of %s: %s; %s works", len(dead), len(routed), name, strings.Join(dead, ", "), reached.peer.addr)
 	return f
@@ -165,7 +193,7 @@ func (g *gatherer) severalFact(ctx context.Context, reached *evidence, routed []
 // whyNot says why the goal was not reached, "" when it was.
 func (e *evidence) whyNot() string {
 	switch c := e.connect; {
-	case e.goalReached():
+	case e.works():
 		return ""
 	case c != nil && c.ICMP != nil:
 		return strings.ReplaceAll(c.ICMP.Kind.String(), "_", " ")
