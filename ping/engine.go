@@ -243,10 +243,18 @@ func (e *Engine) check(dst netip.Addr) error {
 	if !dst.IsValid() {
 		return errNoAddress
 	}
-	if to := e.opt.Connect; to.IsValid() && !sameHost(dst, to.Unmap()) {
-		return fmt.Errorf("the socket is connected to %v", to)
+	if err := e.opt.connected(dst); err != nil {
+		return err
 	}
 	return e.conn.Has(dst.Is6())
+}
+
+// connected returns an error for a host other than the only one.
+func (o *Options) connected(dst netip.Addr) error {
+	if to := o.Connect; to.IsValid() && !sameHost(dst, to.Unmap()) {
+		return fmt.Errorf("the socket is connected to %v", to)
+	}
+	return nil
 }
 
 func family(a netip.Addr) int {

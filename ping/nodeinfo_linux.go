@@ -20,7 +20,7 @@ type nodeSocket struct {
 	*nodeRun
 	query NodeQuery
 	fd    int
-	to    unix.Sockaddr
+	to    netip.Addr // the zone is a number
 	buf   [1 << 16]byte
 	oob   [512]byte
 	errs  errqueue.Reader
@@ -44,20 +44,22 @@ func (q NodeQuery) ask(ctx context.Context, dst netip.Addr, opt Options, so *Str
 	if err != nil {
 		return err
 	}
+	if err := opt.connected(dst); err != nil {
+		return err
+	}
 	fd, err := icmpsock.OpenMessages(cfg, nodeReplyType)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	n := &nodeSocket{nodeRun: q.newRun(dst, opt, so, yield), query: q, fd: fd}
+	n := &nodeSocket{nodeRun: q.newRun(dst, opt, so, yield), query: q, fd: fd, to: dst}
 	if zone := dst.Zone(); zone != "" {
 		i := sock.ZoneIndex(fd, zone)
 		if i == 0 {
 			return unix.ENODEV
 		}
-		dst = dst.WithZone(strconv.FormatUint(uint64(i), 10))
+		n.to = dst.WithZone(strconv.FormatUint(uint64(i), 10))
 	}
-	n.to = sock.Sockaddr(netip.AddrPortFrom(dst, 0))
 	p, err := sock.NewPoller(ctx)
 	if err != nil {
 		return err
@@ -73,11 +75,8 @@ func (q NodeQuery) ask(ctx context.Context, dst netip.Addr, opt Options, so *Str
 func (n *nodeSocket) loop(p *sock.Poller) error {
 	for {
 		now := n.clock().mono
-		if n.more() && now >= n.next {
-			if !n.send() {
-				return nil
-			}
-			continue
+		if n.more() && now >= n.next && !n.send() {
+			return nil
 		}
 		if n.over(now) {
 			return nil
@@ -100,7 +99,7 @@ func (n *nodeSocket) send() bool {
 	f := n.flight()
 	msg, err := n.query.message(n.dst.WithZone(""), f.nonce)
 	for try := 0; err == nil; try++ {
-		if err = unix.Sendto(n.fd, msg, 0, n.to); !icmpsock.Left(err) || try == 16 {
+		if err = icmpsock.SendMessage(n.fd, msg, n.to, n.opt.FlowLabel); !icmpsock.Left(err) || try == 16 {
 			break
 		}
 		unix.GetsockoptInt(n.fd, unix.SOL_SOCKET, unix.SO_ERROR)

@@ -7,11 +7,13 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/netsonde/netsonde/internal/lab"
 	"github.com/netsonde/netsonde/internal/operr"
@@ -123,6 +125,69 @@ func TestNodeQueryGroup(t *testing.T) {
 	}
 	if len(names) != 3 {
 		t.Errorf("answers of %v", names)
+	}
+}
+
+// The options of the way are those of an engine, zones being of the namespace.
+func TestNodeQueryWay(t *testing.T) {
+	client, _, server := twoNets(t)
+	asked := NodeQuery{Question: NodeName}
+	arrives := listen(t, server, server6)
+	server.AnswerICMPv6(nodeQueryType, func(query []byte) [][]byte { return [][]byte{replyTo(query, 1)} })
+	one := func(dst string, o *Options) string {
+		o.NetNS, o.Timeout = client.NetNSFD(), patient
+		for r, err := range asked.Stream(t.Context(), netip.MustParseAddr(dst), o, &StreamOptions{Count: 1}) {
+			if err != nil {
+				return err.Error()
+			}
+			return r.Outcome.String()
+		}
+		return ""
+	}
+	if got := one(server6, &Options{FlowLabel: 0x12345}); got != "reply" {
+		t.Error(got)
+	}
+	if got := (<-arrives).flow; got != 0x12345 {
+		t.Errorf("flow label %#x", got)
+	}
+	if got := one(server6, &Options{Connect: netip.MustParseAddr(server6)}); got != "reply" {
+		t.Error("connected: ", got)
+	}
+	if got := one(server6, &Options{Connect: netip.MustParseAddr(gw6)}); !strings.Contains(got, "connected to") {
+		t.Error("connected to another one: ", got)
+	}
+	l := lab.New(t)
+	near, far := l.Host("near"), l.Host("far")
+	l.Connect(near.Port("port7", "fe80::9/64"), far.Port("eth0", "fe80::7/64"))
+	far.AnswerICMPv6(nodeQueryType, func(query []byte) [][]byte { return [][]byte{replyTo(query, 1)} })
+	client = near
+	// The kernel answers from the other one of its link-local addresses.
+	from := ask(t, near, asked, "fe80::7%port7", patient, StreamOptions{Count: 1})[0].From.WithZone("port7")
+	if got := one(from.String(), &Options{Connect: from}); got != "reply" {
+		t.Errorf("connected to %v: %s", from, got)
+	}
+	if got := one(from.String(), &Options{Connect: from.WithZone("port8")}); !strings.Contains(got, unix.ENODEV.Error()) {
+		t.Error("by an interface that is not there: ", got)
+	}
+}
+
+// However short the interval is, answers are heard, and the end of ctx too.
+func TestNodeQueryNoInterval(t *testing.T) {
+	client, _, server := twoNets(t)
+	server.AnswerICMPv6(nodeQueryType, func(query []byte) [][]byte { return [][]byte{replyTo(query, 1)} })
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
+	n := 0
+	for r, err := range (NodeQuery{}).Stream(ctx, netip.MustParseAddr(server6), &Options{NetNS: client.NetNSFD(), Timeout: patient}, &StreamOptions{Interval: 1}) {
+		if err == nil && r.Outcome == OutcomeReply {
+			n++
+			cancel()
+		} else if err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	if n == 0 {
+		t.Error("no answer")
 	}
 }
 

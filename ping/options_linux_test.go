@@ -58,13 +58,13 @@ func TestIdentifierAsked(t *testing.T) {
 // flowInfo is IPV6_FLOWINFO of linux/in6.h.
 const flowInfo = 11
 
-// heard is an echo request that arrived.
+// heard is a request that arrived.
 type heard struct {
 	icmp []byte
 	flow uint32 // IPv6: flow label
 }
 
-// listen tells the next echo request that reaches a host.
+// listen tells the next echo request or node query that reaches a host.
 func listen(t *testing.T, h *lab.Host, own string) <-chan heard {
 	t.Helper()
 	fd := -1
@@ -97,7 +97,7 @@ func listen(t *testing.T, h *lab.Host, own string) <-chan heard {
 			if !v6 {
 				x.icmp = buf[20:n]
 			}
-			if x.icmp[0] != 8 && x.icmp[0] != 128 {
+			if x.icmp[0] != 8 && x.icmp[0] != 128 && x.icmp[0] != nodeQueryType {
 				continue
 			}
 			msgs, _ := unix.ParseSocketControlMessage(oob[:oobn])

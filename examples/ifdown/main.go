@@ -17,8 +17,9 @@
 // itself, and needs CAP_NET_ADMIN.
 //
 // The commands of the file (pre-up, up, post-up, pre-down, down, post-down) are run
-// by /bin/sh, the scripts in /etc/network/if-*.d in the order of their names, and
-// those of mappings; with the environment of interfaces(5) and no other. On the way
+// by /bin/sh, the scripts in /etc/network/if-*.d in the order of their names, with
+// the environment of interfaces(5) and no other; those of mappings have the caller's.
+// On the way
 // up the first that fails ends it, unless there is --ignore-errors, and the
 // interface does not count as up; what was set until then stays. On the way down
 // everything is tried. A stanza that makes no sense is refused before anything is

@@ -197,6 +197,10 @@ func TestStateNotWritten(t *testing.T) {
 	if _, stderr, code := s.ours(t, "ifup", append(args, "--force")...); code != 0 || !exists(filepath.Join(dir, "done")) {
 		t.Errorf("with --force: exit code %d: %s", code, stderr)
 	}
+	stdout, stderr, code := s.ours(t, "ifup", append(args, "-f", "-n", "-o", "hwaddress=random")...)
+	if code != 0 || !strings.Contains(stdout, "ip link set dev eth0 address ") {
+		t.Errorf("a random address: exit code %d: %s%s", code, stdout, stderr)
+	}
 	if _, stderr, code := s.ours(t, "ifup", append(args[:5:5], " eth0=eth0")...); code != 1 || !strings.Contains(stderr, "is no name") {
 		t.Errorf("a blank in a name: exit code %d: %s", code, stderr)
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netsonde/netsonde/internal/errqueue"
+	"github.com/netsonde/netsonde/internal/mmsg"
 	"github.com/netsonde/netsonde/internal/operr"
 	"github.com/netsonde/netsonde/internal/sock"
 )
@@ -45,6 +46,21 @@ func OpenMessages(cfg Config, hears uint8) (fd int, err error) {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_RX_SOFTWARE|unix.SOF_TIMESTAMPING_SOFTWARE)
 	}
 	return fd, nil
+}
+
+// SendMessage sends a message through a socket of OpenMessages, with the flow
+// label that it was opened with.
+func SendMessage(fd int, b []byte, dst netip.Addr, label uint32) error {
+	s := &socket{fd: fd, v6: true, flow: flowInfo(label), zones: map[string]uint32{}}
+	out := newBatch(1, len(b), 0, 1)
+	n, err := s.setName(&out.names[0], dst)
+	if err != nil {
+		return err
+	}
+	out.hdrs[0].Namelen = n
+	copy(out.data, b)
+	_, err = mmsg.Send(fd, out.hdrs, len(b) <= mmsg.ShortLen)
+	return err
 }
 
 // hearOnly keeps ICMPv6 messages of other types away from a raw socket.

@@ -39,7 +39,7 @@ func (s *socket) flowLabel(cfg *Config) error {
 		anyone = 255 // IPV6_FL_S_ANY: several programs may use it
 	)
 	r := flowLabelRequest{dst: netip.IPv6LinkLocalAllNodes().As16(), action: get, flags: create, share: anyone}
-	binary.BigEndian.PutUint32((*[4]byte)(unsafe.Pointer(&r.label))[:], cfg.FlowLabel)
+	r.label = flowInfo(cfg.FlowLabel)
 	b := (*[unsafe.Sizeof(r)]byte)(unsafe.Pointer(&r))[:]
 	if err := unix.SetsockoptString(s.fd, unix.SOL_IPV6, flowLabelMgr, string(b)); err != nil {
 		if err == unix.EPERM {
@@ -51,12 +51,27 @@ func (s *socket) flowLabel(cfg *Config) error {
 	return unix.SetsockoptInt(s.fd, unix.SOL_IPV6, flowInfoSend, 1)
 }
 
-// connect connects a socket that is wanted so.
+// flowInfo is a flow label as it is in sockaddr_in6.
+func flowInfo(label uint32) (v uint32) {
+	binary.BigEndian.PutUint32((*[4]byte)(unsafe.Pointer(&v))[:], label)
+	return v
+}
+
+// connect connects a socket that is wanted so. A zone is one of its namespace,
+// which need not be that of the calling thread.
 func (s *socket) connect(cfg *Config) error {
-	if !cfg.Connect.IsValid() {
+	to := cfg.Connect
+	if !to.IsValid() {
 		return nil
 	}
-	return unix.Connect(s.fd, sock.Sockaddr(netip.AddrPortFrom(cfg.Connect, 0)))
+	if zone := to.Zone(); zone != "" {
+		index := sock.ZoneIndex(s.fd, zone)
+		if index == 0 {
+			return unix.ENODEV
+		}
+		to = sock.WithZone(to, index)
+	}
+	return unix.Connect(s.fd, sock.Sockaddr(netip.AddrPortFrom(to, 0)))
 }
 
 // reuse sets whether other sockets may take the identifier too.

@@ -46,7 +46,9 @@ func (s Stanza) Variables() []Option {
 	switch {
 	case s.Family == "inet" && ok:
 		mask := net.IP(net.CIDRMask(prefix.Bits(), 32)).String()
-		put("broadcast", p.broadcast(prefix).String(), true)
+		if b := p.broadcast(prefix); b.IsValid() { // else it stays as it is said
+			put("broadcast", b.String(), true)
+		}
 		put("netmask", mask, true)
 	case s.Family == "inet6":
 		_, said := p.option("netmask")

@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -213,19 +214,18 @@ func (t *tool) mapped(ctx context.Context, name, logical string) string {
 // settle is the stanza with what the command line adds to it, and with an address
 // in the place of the word random.
 func (t *tool) settle(s interfaces.Stanza) interfaces.Stanza {
-	options := make([]interfaces.Option, 0, len(s.Options)+len(t.set))
-	for _, o := range s.Options {
+	options := slices.Clone(s.Options)
+	for _, o := range t.set {
+		key, value, _ := strings.Cut(o, "=")
+		options = append(options, interfaces.Option{Key: key, Value: value, Place: interfaces.Place{File: "-o", Line: 1}})
+	}
+	for i, o := range options {
 		if o.Key == "hwaddress" && strings.TrimSpace(strings.TrimPrefix(o.Value, "ether ")) == "random" {
 			a := make(link.HardwareAddr, 6)
 			rand.Read(a)
 			a[0] = a[0]&^1 | 2 // of one host, and given locally
-			o.Value = a.String()
+			options[i].Value = a.String()
 		}
-		options = append(options, o)
-	}
-	for _, o := range t.set {
-		key, value, _ := strings.Cut(o, "=")
-		options = append(options, interfaces.Option{Key: key, Value: value, Place: interfaces.Place{File: "-o", Line: 1}})
 	}
 	s.Options = options
 	return s
