@@ -171,6 +171,9 @@ func TestVariables(t *testing.T) {
 		},
 		"iface eth0 inet static\n address 172.16.1.2\n": {"IF_ADDRESS=172.16.1.2", "IF_BROADCAST=172.16.255.255", "IF_NETMASK=255.255.0.0"},
 		"iface eth0 inet static\n address nonsense\n":   {"IF_ADDRESS=nonsense"},
+		"iface eth0 inet static\n address 192.0.2.7/24\n broadcast nonsense\n": {
+			"IF_ADDRESS=192.0.2.7", "IF_BROADCAST=nonsense", "IF_NETMASK=255.255.255.0",
+		},
 		"iface eth0 inet6 static\n address fd00::1\n gateway fe80::1\n autoconf 1\n": {
 			"IF_ADDRESS=fd00::1", "IF_GATEWAY=fe80::1", "IF_AUTOCONF=1", "IF_ACCEPT_RA=0", "IF_NETMASK=", "IF_PREFERRED_LIFETIME=", "IF_DAD_ATTEMPTS=60", "IF_DAD_INTERVAL=0.1",
 		},
