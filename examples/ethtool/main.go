@@ -15,9 +15,9 @@
 // questions is said once. Alternative names work everywhere, and several interfaces
 // may be named. Of modules, flags of CMIS lanes, scaled laser currents, calibrations and
 // long bit rates are those of the standards, which ethtool 6.1 misreads; what a module
-// says not to measure is left out. --json works for everything and prints what the
-// library returns, where the speed of a device made of software is marked "virtual"; -v
-// says so on standard error.
+// says not to measure is left out. --json works for everything but dumps and prints what
+// the library returns, where the speed of a device made of software is marked "virtual";
+// -v says so on standard error.
 package main
 
 import (
