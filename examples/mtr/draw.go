@@ -190,7 +190,7 @@ func (v *view) rows(verdict *trace.Verdict, hops []hop, width int) (rows []row) 
 			style = style.Foreground(tcell.ColorRed)
 		}
 		if *v.info >= 0 {
-			name = pad(v.system(h.first()), v.infoWidth()) + name
+			name = v.column(h.first()) + name
 		}
 		rows = append(rows, row{pad(fmt.Sprintf("%2d. %s", h.TTL, name), width), style, h})
 		rows = v.labels(rows, h, 0, width)

@@ -122,6 +122,23 @@ func TestInfoKeys(t *testing.T) {
 	}
 }
 
+// What is longer than its column is not cut.
+func TestLongInfo(t *testing.T) {
+	v, _ := still(t, 80, 24, "-n", "-z")
+	a := netip.MustParseAddr("192.0.2.1")
+	v.as = cli.NewLookups(t.Context(), func(context.Context, string) ([]string, error) {
+		return []string{"AS4200000001/AS64500|2001:db8:1234::/48"}, nil
+	})
+	defer v.as.Close()
+	v.system(a)
+	v.as.Wait(time.Minute)
+	for info, want := range []string{"AS4200000001/AS64500 ", "2001:db8:1234::/48 "} {
+		if *v.info = info; v.column(a) != want {
+			t.Errorf("%q, want %q", v.column(a), want)
+		}
+	}
+}
+
 // Sixty columns are enough, and few lines can be scrolled.
 func TestSmallScreen(t *testing.T) {
 	v, read := still(t, 60, 10, "-n", "-e")

@@ -103,7 +103,7 @@ func (w *session) printReport(out io.Writer, r *trace.Report) {
 		h := &hops[i]
 		name, others := w.who(h)
 		if *w.info >= 0 {
-			fmt.Fprintf(out, "%3d. %s", h.TTL, pad(w.system(h.first()), w.infoWidth()))
+			fmt.Fprintf(out, "%3d. %s", h.TTL, w.column(h.first()))
 		} else {
 			fmt.Fprintf(out, "%3d.|-- ", h.TTL)
 		}
@@ -111,7 +111,7 @@ func (w *session) printReport(out io.Writer, r *trace.Report) {
 		w.printLabels(out, h, 0)
 		for i, o := range others {
 			if *w.info >= 0 {
-				fmt.Fprintf(out, "%5s%s%s\n", "", pad(w.system(o.Addr), w.infoWidth()), pad(w.name(o.Addr), width))
+				fmt.Fprintf(out, "%5s%s%s\n", "", w.column(o.Addr), pad(w.name(o.Addr), width))
 			} else {
 				fmt.Fprintf(out, "%8s%s\n", "", pad(w.name(o.Addr), width))
 			}

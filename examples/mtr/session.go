@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/netsonde/netsonde/examples/internal/cli"
 	"github.com/netsonde/netsonde/examples/internal/hops"
@@ -148,7 +149,14 @@ func (w *session) system(a netip.Addr) string {
 	return "???"
 }
 
-// infoWidth is how wide that is.
+// column is that and blanks up to the name. What is too long is not cut: a part of
+// a number or a prefix is another one.
+func (w *session) column(a netip.Addr) string {
+	s := w.system(a)
+	return pad(s, max(w.infoWidth(), utf8.RuneCountInString(s)+1))
+}
+
+// infoWidth is how wide that is, if there is room.
 func (w *session) infoWidth() int { return infoWidths[max(0, *w.info)] }
 
 // first is the address of the last answer at a hop.
