@@ -176,6 +176,21 @@ func TestUnpluggedMode(t *testing.T) {
 	}
 }
 
+// TestTunnelErrors tells what a tunnel counts and blames a card alone.
+func TestTunnelErrors(t *testing.T) {
+	for kind, want := range map[string]bool{"": true, "bond": true, "wireguard": false} {
+		g := fakeWorld{}.gatherer("")
+		before := link.Snapshot{Link: link.Link{Name: "eth0", Index: 2, Kind: kind}}
+		after := before
+		after.Link.Counters.TxErrors = 2
+		g.tools.sampler = stillCard(after)
+		facts := (&observer{g: g, before: map[string]link.Snapshot{"eth0": before}}).linkFacts(t.Context(), []string{"eth0"})
+		if len(facts) != 1 || facts[0].State != No || facts[0].Anomaly() != want {
+			t.Errorf("%q: %+v", kind, facts)
+		}
+	}
+}
+
 type stillCard link.Snapshot
 
 func (s stillCard) Sample(context.Context, string) (link.Snapshot, error) {
