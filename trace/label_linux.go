@@ -2,6 +2,7 @@ package trace
 
 import (
 	"encoding/binary"
+	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -49,7 +50,7 @@ func leaseLabel(fd int, dst [16]byte, label uint32) error {
 	b[20], b[21] = flowLabelGet, flowLabelAnybody
 	binary.NativeEndian.PutUint16(b[22:], flowLabelCreate)
 	if err := unix.SetsockoptString(fd, unix.IPPROTO_IPV6, flowLabelManager, string(b[:])); err != nil {
-		return err
+		return fmt.Errorf("flow label %#x, which somebody may have for himself: %w", label, err)
 	}
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, flowInfoSend, 1)
 }

@@ -2,10 +2,12 @@ package trace_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,6 +77,31 @@ func TestFlowLabel(t *testing.T) {
 			p = c.trace(t, tt.tracer, c.target(4))
 			seen(tt.protocol+" ", p.Packets)
 		}
+	}
+}
+
+// A label that somebody has for himself is not taken, which is no filter's doing.
+func TestFlowLabelTaken(t *testing.T) {
+	c := newChain(t, 1)
+	fd := -1
+	err := c.client.Do(func() (err error) {
+		if fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM, 0); err != nil {
+			return err
+		}
+		var lease [32]byte // struct in6_flowlabel_req
+		a := c.target(6).As16()
+		copy(lease[:], a[:])
+		copy(lease[16:], []byte{0, 0x0a, 0xbc, 0xde, 0, 1}) // IPV6_FL_A_GET, IPV6_FL_S_EXCL
+		binary.NativeEndian.PutUint16(lease[22:], 1)        // IPV6_FL_F_CREATE
+		return unix.SetsockoptString(fd, unix.IPPROTO_IPV6, 32, string(lease[:]))
+	})
+	defer unix.Close(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.trace(t, trace.UDP{Options: trace.Options{FlowLabel: 0xabcde}}, c.target(6))
+	if r := p.Hops[0].Replies[0]; p.End != trace.EndNotSent || !strings.Contains(r.Err, "flow label 0xabcde, which somebody may have for himself: operation not permitted") {
+		t.Errorf("%v: %s", p.End, r.Err)
 	}
 }
 
