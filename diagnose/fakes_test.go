@@ -14,6 +14,7 @@ import (
 	"github.com/netsonde/netsonde/ping"
 	"github.com/netsonde/netsonde/portscan"
 	"github.com/netsonde/netsonde/route"
+	"github.com/netsonde/netsonde/sockets"
 	"github.com/netsonde/netsonde/trace"
 )
 
@@ -189,6 +190,25 @@ func TestTunnelErrors(t *testing.T) {
 			t.Errorf("%q: %+v", kind, facts)
 		}
 	}
+}
+
+// TestPartOfCounters compares nothing with counters that could not all be read.
+func TestPartOfCounters(t *testing.T) {
+	g := fakeWorld{}.gatherer("")
+	g.tools.counters = &lateCounters{}
+	if facts := g.observe(t.Context()).stackFacts(t.Context(), nil); len(facts) > 0 {
+		t.Errorf("got %+v", facts)
+	}
+}
+
+// lateCounters can be read from the second time on.
+type lateCounters struct{ read int }
+
+func (c *lateCounters) Counters(context.Context) ([]sockets.CounterGroup, error) {
+	if c.read++; c.read == 1 {
+		return []sockets.CounterGroup{{Name: "Ip"}}, errors.New("no netstat")
+	}
+	return []sockets.CounterGroup{{Name: "TcpExt", Counters: []sockets.Counter{{Name: "TCPAbortOnMemory", Value: 9}}}}, nil
 }
 
 type stillCard link.Snapshot

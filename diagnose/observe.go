@@ -40,7 +40,9 @@ func (g *gatherer) observe(ctx context.Context) *observer {
 		}
 	}
 	if g.tools.counters != nil {
-		o.counters, _ = g.tools.counters.Counters(ctx)
+		if all, err := g.tools.counters.Counters(ctx); err == nil {
+			o.counters = all // a part of them would seem to have grown from nothing
+		}
 	}
 	if g.tools.sampler != nil {
 		o.wg.Go(func() {
