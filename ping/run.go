@@ -28,7 +28,10 @@ type run struct {
 	split [2][]probe // of put, by family
 	box   outbox
 	pair  *pair // sends half of every batch, nil without
-	lazy  bool  // so many probes a second that replies may gather
+	// pace says how many of n probes may be sent again now, and how long the others
+	// have to wait, -1 without any. Nil: all.
+	pace  func(n int) (int, time.Duration)
+	lazy  bool // so many probes a second that replies may gather
 	quit  chan struct{}
 	guard sync.WaitGroup
 	stop  func() bool
@@ -234,14 +237,20 @@ func (r *run) refuse(p *probe, err error) {
 		Sent: time.Unix(0, r.e.clock().real), Err: err.Error()}, p.key)
 }
 
-// resend sends again what has to be; false is the end.
-func (r *run) resend() bool {
+// resend sends again what has to be, and returns how long the rest of that has
+// to wait, -1 without any; false is the end.
+func (r *run) resend() (rest time.Duration, ok bool) {
 	r.e.mu.Lock()
-	again := r.again
-	r.again = nil
-	r.pending -= len(again)
+	n := len(r.again)
+	rest = -1
+	if n > 0 && r.pace != nil {
+		n, rest = r.pace(n)
+	}
+	again := r.again[:n]
+	r.again = r.again[n:]
+	r.pending -= n
 	r.e.mu.Unlock()
-	return len(again) == 0 || r.put(again)
+	return rest, n == 0 || r.put(again)
 }
 
 // inFlight returns how many probes have no outcome yet.
@@ -335,7 +344,8 @@ func (r *run) finish() {
 			r.deliver()
 			return
 		}
-		if !r.resend() || !r.collectAll() || !r.pump(-1) {
+		rest, ok := r.resend()
+		if !ok || !r.collectAll() || !r.pump(rest) {
 			return
 		}
 	}

@@ -402,3 +402,29 @@ func TestAnnounced(t *testing.T) {
 		t.Error("-want +got:\n", d)
 	}
 }
+
+// Probes that are sent again keep to the rate of a sweep too.
+func TestSweepRetriesRate(t *testing.T) {
+	w := &wireTime{}
+	e := w.engine(t, &Options{Timeout: 50 * time.Millisecond})
+	var at []int64
+	w.script = func(icmpsock.Packet, bool) []answer {
+		at = append(at, w.now.mono)
+		return nil
+	}
+	n := 0
+	for r, err := range e.Sweep(t.Context(), Hosts(netip.MustParsePrefix("10.0.0.0/24")), &SweepOptions{Rate: 1000, Retries: 3}) {
+		if err != nil || r.Outcome != OutcomeTimeout || r.Seq != 4 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		n++
+	}
+	if n != 254 || len(at) != 4*254 {
+		t.Fatalf("%d outcomes, %d probes", n, len(at))
+	}
+	for i := 110; i < len(at); i++ {
+		if d := time.Duration(at[i] - at[i-110]); d < 100*time.Millisecond {
+			t.Fatalf("110 probes in %v", d)
+		}
+	}
+}

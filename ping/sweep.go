@@ -58,6 +58,7 @@ func (e *Engine) Sweep(ctx context.Context, hosts iter.Seq[netip.Addr], o *Sweep
 		}
 		if opt.Rate > 0 {
 			s.size = int(min(max(1, opt.Rate*tick.Seconds()), batch))
+			r.pace = s.allow
 		}
 		for dst := range hosts {
 			s.buf = append(s.buf, probe{dst: dst.Unmap(), sink: r, seq: 1})
@@ -83,6 +84,9 @@ type sweep struct {
 // flush sends what has been gathered, when it is time.
 func (s *sweep) flush() bool {
 	for {
+		if _, ok := s.resend(); !ok {
+			return false
+		}
 		wait := time.Duration(0)
 		if s.rate > 0 {
 			wait = time.Duration(s.due) - time.Duration(s.e.clock().mono)
@@ -93,23 +97,42 @@ func (s *sweep) flush() bool {
 		if wait <= 0 {
 			return s.send()
 		}
-		if !s.pump(wait) || !s.resend() {
+		if !s.pump(wait) {
 			return false
 		}
 	}
 }
 
-// send puts the batch on the wire. Time that was not used is not saved up for
-// more than a few batches.
+// send puts the batch on the wire.
 func (s *sweep) send() bool {
 	if s.rate > 0 {
-		now := float64(s.e.clock().mono)
-		gap := float64(time.Second) / s.rate * float64(len(s.buf))
-		s.due = max(s.due, now-4*gap) + gap
+		s.spend(len(s.buf), s.e.clock().mono)
 	}
 	ok := s.put(s.buf)
 	s.buf = s.buf[:0]
-	return ok && s.pump(0) && s.resend()
+	return ok && s.pump(0)
+}
+
+// spend notes that n probes go now. Time that was not used is not saved up for
+// more than a few batches.
+func (s *sweep) spend(n int, now int64) {
+	gap := float64(time.Second) / s.rate * float64(n)
+	s.due = max(s.due, float64(now)-4*gap) + gap
+}
+
+// allow has what is sent again keep to the rate too.
+func (s *sweep) allow(n int) (now int, rest time.Duration) {
+	clock := s.e.clock().mono
+	if now = min(n, s.size); s.due > float64(clock) {
+		now = 0
+	}
+	if now > 0 {
+		s.spend(now, clock)
+	}
+	if now == n {
+		return n, -1
+	}
+	return now, max(0, time.Duration(s.due)-time.Duration(clock))
 }
 
 // Hosts returns all addresses of the prefixes, in order and one at a time: a
