@@ -339,8 +339,17 @@ func (r *nodeRun) answer(nonce [nonceLen]byte, stamp int64, res Result) bool {
 		if sameHost(res.From, s.dst) {
 			res.From = s.dst
 		}
+		if s.state == waiting && res.RTT > r.opt.Timeout { // the caller was away
+			s.state = expired
+			if !r.tell(s, Result{Outcome: OutcomeTimeout}) {
+				return false
+			}
+		}
 		switch s.state {
 		case answered:
+			if res.Outcome == OutcomeICMPError {
+				return true
+			}
 			res.Outcome = OutcomeDuplicate
 		case expired:
 			res.Outcome = OutcomeLate

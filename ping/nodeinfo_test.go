@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -102,6 +103,34 @@ func TestNodeReply(t *testing.T) {
 	// Pointers make little of much.
 	if _, info, _ := parseNodeReply(nodeReply(0, 2, 0, name("\x3f"+strings.Repeat("\x01", 63)+"\x00"+strings.Repeat("\xc0\x04", 30000))...)); info.Malformed != "too many names" {
 		t.Errorf("%d names, malformed: %q", len(info.Names), info.Malformed)
+	}
+}
+
+// Answers while the caller was away, and errors after the answer.
+func TestNodeOutcomes(t *testing.T) {
+	now := clocks{real: wallStart}
+	var got []string
+	r := NodeQuery{}.newRun(netip.IPv6Loopback(), Options{Timeout: time.Second}, nil, func(res Result, _ error) bool {
+		got = append(got, res.Outcome.String())
+		return true
+	})
+	r.clock = func() clocks { return now }
+	first := r.flight().nonce
+	second := r.flight().nonce
+	now.real, now.mono = now.real+3e9, now.mono+3e9
+	for _, a := range []struct {
+		nonce [nonceLen]byte
+		after int64
+		res   Result
+	}{
+		{first, 1e6, Result{Outcome: OutcomeReply}}, {first, 2e6, Result{Outcome: OutcomeReply}}, {first, 3e6, Result{Outcome: OutcomeICMPError, ICMP: &ICMPError{}}},
+		{second, 2e9, Result{Outcome: OutcomeReply}}, {[nonceLen]byte{}, 1e6, Result{Outcome: OutcomeReply}},
+	} {
+		r.answer(a.nonce, wallStart+a.after, a.res)
+	}
+	r.expire(now.mono)
+	if want := []string{"reply", "duplicate", "timeout", "late"}; !cmp.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
