@@ -77,8 +77,8 @@ import (
 	"github.com/netsonde/netsonde/internal/operr"
 )
 
-// Tracer finds the path to a target; 0.0.0.0 and :: are this host. [UDP], [TCP] and [ICMP] are Tracers; they
-// hold no state and are safe for concurrent use.
+// Tracer finds the path to a target; 0.0.0.0 and :: are this host. [UDP], [TCP]
+// and [ICMP] are Tracers; they hold no state and are safe for concurrent use.
 type Tracer interface {
 	Trace(ctx context.Context, dst netip.Addr) (Path, error)
 }
