@@ -2,12 +2,9 @@ package trace
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestFewSockets sends more flows than there may be sockets: each keeps its
@@ -48,32 +45,6 @@ func TestFewSockets(t *testing.T) {
 	}
 	if len(ports) != 5 {
 		t.Errorf("ports %v", ports)
-	}
-}
-
-// TestSocketsAreAlike: the socket that takes the place of a closed one is of its kind,
-// with its port.
-func TestSocketsAreAlike(t *testing.T) {
-	o, err := Options{Lite: true}.forMultipath(MethodUDP)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := newUDPFlows(context.Background(), netip.MustParseAddr("127.0.0.1"), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	s.sockets = 1
-	for id, flow := range []int{0, 1, 0} {
-		if err := s.sendFlow(id, flow, 64); errors.Is(err, unix.EPROTONOSUPPORT) {
-			t.Skip("no UDP-Lite: ", err)
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if kind, err := unix.GetsockoptInt(s.flow(flow).fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || kind != unix.IPPROTO_UDPLITE {
-			t.Errorf("probe %d: protocol %d, %v", id, kind, err)
-		}
-		s.forget(id)
 	}
 }
 
