@@ -23,7 +23,7 @@
 //
 //	room       as an ordinary user                       with more
 //	ping       ICMP where net.ipv4.ping_group_range      CAP_NET_RAW: ICMP
-//	           includes the user's group; TCP always     everywhere
+//	           includes the user's group; TCP always     everywhere, NodeQuery
 //	trace      UDP, TCP; ICMP as ping has it             CAP_NET_RAW: ICMP, Engine
 //	portscan   connect scan                              nothing more
 //	link       everything but wake-on-LAN, modules       CAP_NET_ADMIN: these,

@@ -10,35 +10,23 @@
 //	ifdown -v -i FILE eth0  tell what is done; another file
 //	ifdown --query home     the lines of a stanza, as ifquery prints them; --list, --state
 //
-// It does what stanzas of inet and inet6 with the methods static, manual and
-// loopback say, and inet6 auto: addresses, netmask, broadcast, pointopoint, scope,
-// gateway, metric, mtu, hwaddress, accept_ra, autoconf, privext, dad-attempts,
-// dad-interval, preferred-lifetime and description. It speaks to the kernel
-// itself, and needs CAP_NET_ADMIN.
+// It undoes what stanzas of inet and inet6 say; the package comment of ifup has the
+// methods and options. It speaks to the kernel itself, and needs CAP_NET_ADMIN.
 //
-// The commands of the file (pre-up, up, post-up, pre-down, down, post-down) are run
-// by /bin/sh, the scripts in /etc/network/if-*.d in the order of their names, with
-// the environment of interfaces(5) and no other; those of mappings have the caller's.
-// On the way
-// up the first that fails ends it, unless there is --ignore-errors, and the
-// interface does not count as up; what was set until then stays. On the way down
-// everything is tried. A stanza that makes no sense is refused before anything is
-// done.
+// The commands of the file (down, pre-down, post-down) are run by /bin/sh, the
+// scripts in /etc/network/if-*.d in the order of their names, with the environment
+// of interfaces(5) and no other. Everything is tried, even if something fails.
 //
 // The state is kept in /run/network, in the files and with the locks of ifupdown:
-// what one of them has set up the other knows of.
-//
-// For a dhcp stanza it tells the command line of the client that is installed,
-// and fails. VLANs, bridges and tunnels are not made, and nothing is renamed.
+// what one of them has set up the other sets down. An ifup that is still at the
+// interface is told to end.
 //
 // The exit code is 0 when everything that the file says was done, had been before,
-// or was planned; 1 when not; or 2 when the file could not be read or the command
-// line makes no sense.
+// or was planned; 1 when something was refused (where ifdown says 0); or 2 when the
+// file could not be read or the command line makes no sense.
 //
-// Differences from ifdown: an address that is there already is no error; of a line
-// that is inherited and said again the latter counts; what is
-// refused is an exit code of 1; an ifup that is still at it is told to end. --json prints
-// one object a step, and what commands print goes to standard error then.
+// --json prints one object a step, and what commands print goes to standard error
+// then.
 package main
 
 import (

@@ -19,11 +19,10 @@
 // The commands of the file (pre-up, up, post-up, pre-down, down, post-down) are run
 // by /bin/sh, the scripts in /etc/network/if-*.d in the order of their names, with
 // the environment of interfaces(5) and no other; those of mappings have the caller's.
-// On the way
-// up the first that fails ends it, unless there is --ignore-errors, and the
-// interface does not count as up; what was set until then stays. On the way down
-// everything is tried. A stanza that makes no sense is refused before anything is
-// done.
+// On the way up the first that fails ends it, unless there is --ignore-errors, and
+// the interface does not count as up; what was set until then stays. On the way
+// down everything is tried. A stanza that makes no sense is refused before anything
+// is done.
 //
 // The state is kept in /run/network, in the files and with the locks of ifupdown:
 // what one of them has set up the other knows of.
@@ -36,9 +35,9 @@
 // line makes no sense.
 //
 // Differences from ifup: an address that is there already is no error; of a line
-// that is inherited and said again the latter counts; messages name the
-// line that failed. --json prints
-// one object a step, and what commands print goes to standard error then.
+// that is inherited and said again the latter counts; messages name the line that
+// failed. --json prints one object a step, and what commands print goes to standard
+// error then.
 package main
 
 import (
