@@ -162,7 +162,9 @@ const InProgress = "in progress"
 // DefaultBudget bounds a run that sets no budget of its own.
 const DefaultBudget = 8 * time.Second
 
-// MaxPackets is what a run sends at most.
+// MaxPackets is what a run may send: the search for large packets, which takes the
+// most, is left out when a third is spent. Traces to several dead hosts that are
+// more than 25 routers away can still pass it; Cost says what was sent.
 const MaxPackets = 150
 
 // Version is the version of the JSON report.
