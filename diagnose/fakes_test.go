@@ -257,12 +257,12 @@ func TestLowerRemedy(t *testing.T) {
 		Name: FactLower, Subject: "eth0", State: No, Value: "admin_down", Scope: Scope{Iface: "br0"}, Detail: "eth0, the port of bridge br0, is switched off",
 	}})
 	causes := Explain(facts).Causes
-	commands := ""
+	var commands strings.Builder
 	for _, r := range remediesFor(causes, facts) {
-		commands += r.Command + "\n"
+		commands.WriteString(r.Command + "\n")
 	}
-	if want := "ip link set eth0 up\nip link set eth0 up\n"; commands != want {
-		t.Errorf("got %q, want %q", commands, want)
+	if want := "ip link set eth0 up\nip link set eth0 up\n"; commands.String() != want {
+		t.Errorf("got %q, want %q", commands.String(), want)
 	}
 }
 

@@ -292,7 +292,6 @@ type nodeRun struct {
 	yield   func(Result, error) bool
 	clock   func() clocks
 	flights []nodeFlight // in the order of sending
-	done    int          // of the first so many the outcome has been told
 	next    int64        // when the next one is due
 	seq     int
 }
