@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -223,74 +221,23 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// TestChurn reads while addresses come and go: the next one always comes before
-// the last one goes, so that a consistent snapshot has one of them, or two that
-// follow each other. Whatever has not is not allowed to come without an error.
 func TestChurn(t *testing.T) {
 	l := lab.New(t)
 	h := l.Host("h")
 	port := h.Port("eth0", "10.1.0.1/24")
 	l.Connect(port, l.Host("peer").Port("eth0"))
 	dev := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: port.Index()}}
-	addr := func(s string, args ...any) *netlink.Addr {
-		return &netlink.Addr{IPNet: netlink.NewIPNet(netip.MustParseAddr(fmt.Sprintf(s, args...)).AsSlice())}
-	}
-	const others = 1500 // several datagrams
-	for i := range others {
-		if err := h.Netlink().AddrAdd(dev, addr("10.2.%d.%d", i/250, 1+i%250)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const markers = 200
-	marker := func(i int) *netlink.Addr { return addr("10.3.0.%d", 1+i%markers) }
-	var wg sync.WaitGroup
-	stop := make(chan struct{})
-	wg.Go(func() {
-		for i := 0; ; i++ {
-			h.Netlink().AddrAdd(dev, marker(i+1))
-			h.Netlink().AddrDel(dev, marker(i))
-			select {
-			case <-stop:
-				return
-			default:
-				runtime.Gosched()
+	addr := func(a net.IP) *netlink.Addr { return &netlink.Addr{IPNet: netlink.NewIPNet(a)} }
+	lab.UnderChurn(t, func(a net.IP) error { return h.Netlink().AddrAdd(dev, addr(a)) }, func(a net.IP) error { return h.Netlink().AddrDel(dev, addr(a)) },
+		func() (addrs []netip.Addr, err error) {
+			links, err := List(t.Context(), &Options{NetNS: h.NetNSFD()})
+			for _, l := range links {
+				for _, a := range l.Addresses {
+					addrs = append(addrs, a.Prefix.Addr())
+				}
 			}
-		}
-	})
-	defer wg.Wait()
-	defer close(stop)
-	time.Sleep(10 * time.Millisecond)
-	clean, interrupted := 0, 0
-	for range 200 {
-		links, err := List(t.Context(), &Options{NetNS: h.NetNSFD()})
-		if errors.Is(err, ErrInterrupted) {
-			interrupted++
-			if len(links) == 0 {
-				t.Fatal("an interrupted list came without data")
-			}
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		clean++
-		var there []int
-		n := 0
-		for _, a := range find(t, links, "eth0").Addresses {
-			b := a.Prefix.Addr().AsSlice()
-			switch {
-			case len(b) == 4 && b[1] == 2:
-				n++
-			case len(b) == 4 && b[1] == 3:
-				there = append(there, int(b[3])-1)
-			}
-		}
-		follow := len(there) == 2 && ((there[0]+1)%markers == there[1] || (there[1]+1)%markers == there[0])
-		if n != others || len(there) != 1 && !follow {
-			t.Fatalf("%d of %d others and markers %v without an error", n, others, there)
-		}
-	}
-	t.Logf("%d consistent snapshots, %d marked as interrupted", clean, interrupted)
+			return addrs, err
+		})
 }
 
 func BenchmarkList(b *testing.B) {
